@@ -1,0 +1,247 @@
+"""What an agent is, and the task that one call is given."""
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+from stretto.errors import ConfigurationError
+
+Emit = Callable[[str], None]
+"""Publishes one piece of streamed text."""
+KNOWN_CAPABILITIES = (
+    "data_fetch",
+    "analysis",
+    "memory",
+    "recommendation",
+    "coordination",
+    "validation",
+    "transformation",
+    "notification",
+)
+"""The capabilities with a common meaning; any other word is allowed too."""
+
+
+@dataclass(slots=True)
+class Usage:
+    """What model calls cost."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    calls: int = 0
+    usd: float = 0.0
+
+    @property
+    def tokens(self) -> int:
+        """Input and output tokens together."""
+        return self.input_tokens + self.output_tokens
+
+    def add(self, other: "Usage") -> None:
+        """Add the figures of another record to this one."""
+        self.input_tokens += other.input_tokens
+        self.output_tokens += other.output_tokens
+        self.calls += other.calls
+        self.usd += other.usd
+
+    def to_dict(self) -> dict[str, float]:
+        """Give the JSON form."""
+        return {
+            "input_tokens": self.input_tokens,
+            "output_tokens": self.output_tokens,
+            "tokens": self.tokens,
+            "calls": self.calls,
+            "usd": self.usd,
+        }
+
+
+def _discard(text: str) -> None:
+    """Publish to nobody."""
+
+
+@dataclass(frozen=True)
+class Task(Mapping[str, Any]):
+    """What one call of an agent is given; it also reads like a mapping of its fields."""
+
+    action: str | None = None
+    """Which method or prompt of the agent is wanted."""
+    params: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """The step's params, with every reference resolved."""
+    input: Any = None
+    """The output of ``input_from``, or the outputs of all needs by step id."""
+    inputs: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """The outputs of everything the step needs, by step id."""
+    context: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """The workflow's context with the caller's merged over it."""
+    run_id: str = ""
+    step_id: str = ""
+    attempt: int = 1
+    """Which try of this call this is, from 1."""
+    messages: tuple[Any, ...] = ()
+    """The conversation so far."""
+    idempotency_key: str = ""
+    """The same for every try of this call, also after a crash; hand it to services that take one."""
+    usage: Usage = field(default_factory=Usage)
+    """Where a model agent adds what its calls cost."""
+    publish: Emit = field(default=_discard, repr=False)
+    """Publishes streamed text without waiting; ``emit`` is the door for agents."""
+
+    FIELDS: ClassVar[tuple[str, ...]] = (
+        "action",
+        "params",
+        "input",
+        "inputs",
+        "context",
+        "run_id",
+        "step_id",
+        "attempt",
+        "messages",
+        "idempotency_key",
+    )
+
+    async def emit(self, text: str) -> None:
+        """Stream one piece of text to whoever watches the run."""
+        self.publish(text)
+
+    def __getitem__(self, key: str) -> Any:
+        """Read a field by name, so ``task["context"]`` works."""
+        if key not in self.FIELDS:
+            raise KeyError(key)
+        return getattr(self, key)
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the field names."""
+        return iter(self.FIELDS)
+
+    def __len__(self) -> int:
+        """Count the fields."""
+        return len(self.FIELDS)
+
+
+class Agent:
+    """The base of agents written as classes; a subclass says what it can and how it is done.
+
+    The work is in ``run``, or in a method named like the step's action, or in ``execute``; each
+    takes the task and may be a coroutine, a plain function (run in a worker thread) or an async
+    generator (its text items are streamed).
+    """
+
+    name: str = ""
+    """How steps call it; the class name when empty."""
+    capabilities: frozenset[str] | set[str] = frozenset()
+    max_concurrent_tasks: int = 5
+
+
+@runtime_checkable
+class AgentLike(Protocol):
+    """What the registry accepts: anything with a name, capabilities and a number of slots."""
+
+    name: str
+    capabilities: frozenset[str] | set[str]
+    max_concurrent_tasks: int
+
+
+class FunctionAgent(Agent):
+    """An agent that is one function of a task."""
+
+    def __init__(
+        self,
+        function: Callable[[Task], Any],
+        *,
+        name: str | None = None,
+        capabilities: frozenset[str] | set[str] = frozenset(),
+        max_concurrent_tasks: int = 5,
+    ) -> None:
+        """Wrap ``function``; its own name is the agent's unless ``name`` says otherwise."""
+        self.function = function
+        self.name = name or getattr(function, "__name__", "")
+        self.capabilities = frozenset(capabilities)
+        self.max_concurrent_tasks = max_concurrent_tasks
+        self.__doc__ = function.__doc__
+
+    def __call__(self, task: Task) -> Any:
+        """Call the function itself, so a decorated function still works in plain code."""
+        return self.function(task)
+
+
+def agent(
+    function: Callable[[Task], Any] | None = None,
+    *,
+    name: str | None = None,
+    capabilities: frozenset[str] | set[str] = frozenset(),
+    max_concurrent_tasks: int = 5,
+) -> Any:
+    """Make a function an agent.
+
+    Args:
+        function: the function, when the decorator is used without parentheses.
+        name: how steps call it; the function's name if None.
+        capabilities: what it can do, for steps that name a capability instead of an agent.
+        max_concurrent_tasks: how many of its calls may run at once.
+
+    """
+
+    def wrap(inner: Callable[[Task], Any]) -> FunctionAgent:
+        return FunctionAgent(
+            inner, name=name, capabilities=capabilities, max_concurrent_tasks=max_concurrent_tasks
+        )
+
+    return wrap if function is None else wrap(function)
+
+
+def entry_point(target: Any, action: str | None) -> Callable[[Task], Any]:
+    """Find what to call on an agent for an action.
+
+    Args:
+        target: the agent.
+        action: the step's action, or None.
+
+    Raises:
+        ConfigurationError: the agent has neither that method nor ``run`` nor ``execute``.
+
+    """
+    if isinstance(target, FunctionAgent):
+        return target.function
+    public = action if action and action.isidentifier() and not action.startswith("_") else None
+    for name in (public, "run", "execute"):
+        method = getattr(target, name, None) if name else None
+        if callable(method) and name not in _NOT_ACTIONS:
+            return method
+    offered = type(target).__name__
+    wanted = f"'{action}', " if action else ""
+    raise ConfigurationError(f"agent {offered} has no method {wanted}'run' or 'execute' to call")
+
+
+_NOT_ACTIONS = frozenset({"name", "capabilities", "max_concurrent_tasks"})
+
+
+async def call(target: Any, task: Task) -> Any:
+    """Run one call of an agent to its end and give its output.
+
+    Args:
+        target: the agent.
+        task: what it is given.
+
+    """
+    function = entry_point(target, task.action)
+    if inspect.isasyncgenfunction(function):
+        return await _drain(function(task), task)
+    if inspect.iscoroutinefunction(function):
+        return await function(task)
+    result = await asyncio.to_thread(function, task)
+    if inspect.isasyncgen(result):
+        return await _drain(result, task)
+    return await result if isinstance(result, Awaitable) else result
+
+
+async def _drain(items: AsyncIterator[Any], task: Task) -> Any:
+    """Stream the text items; the output is the last other item, else all text joined."""
+    text: list[str] = []
+    output: Any = None
+    async for item in items:
+        if isinstance(item, str):
+            text.append(item)
+            task.publish(item)
+        else:
+            output = item
+    return "".join(text) if output is None else output

@@ -1,0 +1,217 @@
+"""One entry into a region: a future for every step, filled as steps end, also before a crash."""
+
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.errors import GraphInterrupt
+from langgraph.runtime import Runtime
+
+from stretto.graphs.compat import (
+    is_resuming,
+    region_namespace,
+    saver_of,
+    saves_each_step,
+    thread_of,
+)
+from stretto.graphs.expressions import Names
+from stretto.graphs.runtime import Frame, Outcome
+from stretto.graphs.state import RunState
+
+
+class Activation:
+    """The steps of one region in one superstep, and what they know of each other."""
+
+    def __init__(
+        self,
+        steps: Sequence[str],
+        aliases: Mapping[str, str],
+        frame: Frame,
+        state: RunState,
+        config: RunnableConfig,
+        checkpoint_id: str | None,
+    ) -> None:
+        """Open a region for ``steps``; ``aliases`` maps ``output_to`` names to step ids."""
+        loop = asyncio.get_running_loop()
+        self.frame = frame
+        self.state = state
+        self.aliases = aliases
+        self.round = state.get("round", 0)
+        self.futures: dict[str, asyncio.Future[Outcome]] = {s: loop.create_future() for s in steps}
+        self.halted: str | None = None
+        """The step whose failure stops new steps from starting, if one did."""
+        self.inside = 0
+        self.broken = False
+        """Whether a node was cancelled or refused, so that the superstep is over."""
+        self.key: tuple[Any, ...] = ()
+        self._saver = saver_of(config) if saves_each_step(config) else None
+        self._where: RunnableConfig = {
+            "configurable": {
+                "thread_id": thread_of(config),
+                "checkpoint_ns": region_namespace(config),
+                "checkpoint_id": checkpoint_id,
+            }
+        }
+        self._restored: asyncio.Future[None] | None = None
+        self._fill(state)
+        self._resume = self._saver is not None and is_resuming(config)
+
+    async def restore(self) -> None:
+        """Fill in the steps that had ended before a crash or an interrupt, once."""
+        if not self._resume:
+            return
+        if self._restored is None:
+            self._restored = asyncio.ensure_future(self._read_pending())
+        await asyncio.shield(self._restored)
+
+    async def _read_pending(self) -> None:
+        assert self._saver is not None
+        saved = await self._saver.aget_tuple(self._where)
+        pending = saved.pending_writes or [] if saved else []
+        found: dict[str, dict[str, Any]] = {}
+        for _, channel, value in pending:
+            if isinstance(value, dict):
+                found.setdefault(channel, {}).update(value)
+        self._fill(found)
+
+    def _fill(self, saved: Mapping[str, Any]) -> None:
+        """Set the futures of steps whose records are saved."""
+        scope = self.frame.scope
+        for step, record in (saved.get("records") or {}).items():
+            future = self.futures.get(step)
+            if future is None or future.done() or record.get("round", 0) != self.round:
+                continue
+            outcome = Outcome(
+                record=record,
+                output=(saved.get("outputs") or {}).get(step),
+                reason=(saved.get("skipped") or {}).get(step),
+            )
+            future.set_result(outcome)
+            scope.order = max(scope.order, record.get("order", 0))
+            if record.get("status") == "failed":
+                scope.run["errors"] = scope.run.get("errors", 0) + 1
+            if record.get("fatal"):
+                self.halt(step)
+
+    async def outcome(self, step: str) -> Outcome:
+        """Wait until a step has ended.
+
+        Raises:
+            GraphInterrupt: it waits for a person, so whatever needs it does too.
+
+        """
+        return await self.futures[step]
+
+    async def first_completed(self, steps: Iterable[str]) -> None:
+        """Wait until one of the steps has completed or all have ended."""
+        waiting = {self.futures[step] for step in steps}
+        while waiting:
+            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            if any(not f.exception() and f.result().completed for f in done):
+                return
+
+    def ended(self, step: str) -> Outcome | None:
+        """Give how a step ended, or None while it has not."""
+        future = self.futures[step]
+        if not future.done() or future.cancelled() or future.exception():
+            return None
+        return future.result()
+
+    async def save(self, runtime: Runtime[Any], update: Mapping[str, Any]) -> None:
+        """Make a step's writes durable before anything that needs them starts.
+
+        LangGraph saves the same rows again when the node returns, in the background; saving them
+        here first is what makes "a finished step never runs twice" true at every instant.
+        """
+        info = runtime.execution_info
+        if self._saver is not None and info is not None:
+            await self._saver.aput_writes(self._where, list(update.items()), info.task_id)
+
+    def settle(self, step: str, outcome: Outcome) -> None:
+        """Let everything that waits for a step go on."""
+        future = self.futures[step]
+        if not future.done():
+            future.set_result(outcome)
+
+    def block(self, step: str) -> None:
+        """Send everything that needs a step to wait for a person with it."""
+        future = self.futures[step]
+        if not future.done():
+            future.set_exception(GraphInterrupt(()))
+            future.exception()  # marks it as seen: nobody may be waiting for it
+
+    def halt(self, step: str) -> None:
+        """Start no more steps, because this one's failure ends the region."""
+        if self.halted is None:
+            self.halted = step
+            if self.frame.doom is not None:
+                self.frame.doom()
+
+    @property
+    def finished(self) -> bool:
+        """Whether every step has ended and nobody is inside any more."""
+        return self.inside == 0 and all(f.done() for f in self.futures.values())
+
+    def names(self) -> Names:
+        """Give what expressions of this region can see; values are looked up when used."""
+        return Names(roots=self.frame.roots, outputs=_Outputs(self), steps=_Steps(self))
+
+
+class _Lookup(Mapping[str, Any]):
+    """A mapping over everything visible in a region, computed key by key."""
+
+    def __init__(self, activation: Activation) -> None:
+        self._activation = activation
+
+    def __iter__(self) -> Iterator[str]:
+        activation = self._activation
+        names = [*activation.futures, *activation.aliases]
+        return iter(dict.fromkeys([*names, *self._outer()]))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def _outer(self) -> Mapping[str, Any]:
+        raise KeyError
+
+
+class _Outputs(_Lookup):
+    """Outputs by step id and ``output_to``; a loop's earlier round stands in until a step ends."""
+
+    def _outer(self) -> Mapping[str, Any]:
+        return self._activation.frame.outputs
+
+    def __getitem__(self, name: str) -> Any:
+        activation = self._activation
+        step = activation.aliases.get(name, name)
+        if step not in activation.futures:
+            return activation.frame.outputs[name]
+        outcome = activation.ended(step)
+        if outcome is None:
+            return (activation.state.get("outputs") or {})[step]
+        if not outcome.completed:
+            raise KeyError(name)
+        return outcome.output
+
+
+class _Steps(_Lookup):
+    """How steps went: status, error, attempts and duration by step id."""
+
+    def _outer(self) -> Mapping[str, Any]:
+        return self._activation.frame.steps
+
+    def __getitem__(self, name: str) -> Mapping[str, Any]:
+        activation = self._activation
+        step = activation.aliases.get(name, name)
+        if step not in activation.futures:
+            return activation.frame.steps[name]
+        outcome = activation.ended(step)
+        record = outcome.record if outcome else (activation.state.get("records") or {}).get(step)
+        record = record or {}
+        return {
+            "status": record.get("status", "pending"),
+            "error": record.get("error"),
+            "attempts": record.get("attempts", 0),
+            "duration": record.get("duration", 0.0),
+        }

@@ -1,0 +1,195 @@
+"""One call of an agent: choice, slot, breaker, deadline, retries by cause, cached results."""
+
+import asyncio
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import tenacity
+from pydantic_core import PydanticSerializationError, to_json, to_jsonable_python
+
+from stretto.agents.agent import Emit, Task
+from stretto.agents.registry import RegisteredAgent
+from stretto.errors import BudgetExceeded, StepFailed, StepTimedOut
+from stretto.graphs.causes import describe, is_retryable, retry_after
+from stretto.graphs.spec import Retry
+
+if TYPE_CHECKING:
+    from stretto.graphs.call import StepCall
+
+CACHE = "stretto", "results"
+"""The namespace of results in the host's cache."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a step's work gave."""
+
+    output: Any
+    undo: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+
+
+@dataclass(slots=True)
+class Attempts:
+    """The attempts at one call, and who made the last one."""
+
+    call: "StepCall"
+    agents: tuple[RegisteredAgent, ...]
+    task: Task
+
+    async def run(self) -> Result:
+        """Try until it succeeds or nothing is left to try.
+
+        Raises:
+            StepFailed: the last attempt's failure, or the agent's own exception.
+
+        """
+        cached = await self._look_up()
+        if cached is not None:
+            return cached
+        retry = self.call.plan.policy.retry
+        if retry is None or retry.attempts == 1:
+            output = await self._attempt()
+        else:
+            output = await self._retrying(retry)(self._attempt)
+        await self._remember(output)
+        return Result(output)
+
+    def _retrying(self, retry: Retry) -> tenacity.AsyncRetrying:
+        return tenacity.AsyncRetrying(
+            retry=tenacity.retry_if_exception(is_retryable),
+            stop=self._out_of_attempts,
+            wait=lambda state: wait_before_retry(retry, state),
+            before_sleep=self._announce,
+            reraise=True,
+        )
+
+    def _out_of_attempts(self, state: tenacity.RetryCallState) -> bool:
+        retry = self.call.plan.policy.retry
+        spent = retry is None or state.attempt_number >= retry.attempts
+        return spent or not self.call.scope.take_retry()
+
+    def _announce(self, state: tenacity.RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        code, message = describe(error) if error else ("", "")
+        delay = round(state.upcoming_sleep, 3)
+        self.call.emit("agent_retry", code=code, error_message=message, delay=delay)
+
+    async def _attempt(self) -> Any:
+        call = self.call
+        async with call.slot(self.agents) as agent:
+            assert agent is not None
+            call.attempts += 1
+            call.agent = agent.name
+            call.emit("agent_started")
+            async with call.services.breakers.guard(agent.name):
+                return await self._call_agent(agent)
+
+    async def _call_agent(self, agent: RegisteredAgent) -> Any:
+        call = self.call
+        check_budget(call)
+        task = replace(self.task, attempt=call.attempts, publish=self._publisher())
+        limit = call.scope.time_left(call.plan.policy.timeout)
+        try:
+            async with asyncio.timeout(limit) as deadline:
+                output = await agent.run(task)
+        except TimeoutError as error:
+            if not deadline.expired():
+                raise
+            raise StepTimedOut(
+                f"agent '{agent.name}' did not finish within {limit:g} s", retryable=True
+            ) from error
+        return as_json(output, agent.name)
+
+    def _publisher(self) -> Emit:
+        call = self.call
+        if call.plan.step.stream == "none":
+            return lambda text: None
+        data = {**call.facts, "attempt": call.attempts, "stream": call.plan.step.stream}
+        emit, path = call.scope.emit, call.path
+
+        def publish(text: str) -> None:
+            emit("agent_stream", path, {**data, "content": text})
+
+        return publish
+
+    def _key(self) -> tuple[tuple[str, ...], str]:
+        task = self.task
+        asked = [a.name for a in self.agents], task.action, task.params, task.input, task.inputs
+        return CACHE, hashlib.sha256(to_json(asked)).hexdigest()
+
+    async def _look_up(self) -> Result | None:
+        cache = self.call.services.cache
+        if cache is None or self.call.plan.policy.cache is None:
+            return None
+        key = self._key()
+        found = (await cache.aget([key])).get(key)
+        if found is None:
+            return None
+        self.call.agent = found["agent"]
+        self.call.emit("agent_started", cached=True)
+        return Result(found["output"])
+
+    async def _remember(self, output: Any) -> None:
+        cache, policy = self.call.services.cache, self.call.plan.policy.cache
+        if cache is None or policy is None:
+            return
+        ttl = None if policy.ttl is None else max(1, round(policy.ttl))
+        await cache.aset({self._key(): ({"output": output, "agent": self.call.agent}, ttl)})
+
+
+def wait_before_retry(retry: Retry, state: tenacity.RetryCallState) -> float:
+    """Give the seconds to wait after a failed attempt.
+
+    Exponential backoff doubles the delay with every attempt, linear adds it; jitter adds up to a
+    quarter. A server's Retry-After is honoured, and nothing waits longer than ``max_delay``.
+    """
+    waits: dict[str, Any] = {
+        "exponential": tenacity.wait_exponential(multiplier=retry.delay, max=retry.max_delay),
+        "linear": tenacity.wait_incrementing(retry.delay, retry.delay, retry.max_delay),
+        "fixed": tenacity.wait_fixed(retry.delay),
+    }
+    wait: float = waits[retry.backoff](state)
+    if retry.jitter:
+        wait += tenacity.wait_random(0, wait / 4)(state)
+    error = state.outcome.exception() if state.outcome else None
+    asked = retry_after(error) if error else None
+    return min(max(wait, asked or 0.0), retry.max_delay)
+
+
+def check_budget(call: "StepCall") -> None:
+    """Refuse a call once the run has spent what it may.
+
+    Raises:
+        BudgetExceeded: tokens, money or calls are used up.
+
+    """
+    budget, usage = call.scope.budget, call.scope.usage
+    if budget is None:
+        return
+    spent: Mapping[str, tuple[float | None, float]] = {
+        "tokens": (budget.tokens, usage.tokens),
+        "usd": (budget.usd, usage.usd),
+        "model_calls": (budget.model_calls, usage.calls),
+    }
+    for name, (limit, used) in spent.items():
+        if limit is not None and used >= limit:
+            raise BudgetExceeded(f"the run has used its budget of {limit:g} {name}; raise it")
+
+
+def as_json(output: Any, agent: str) -> Any:
+    """Turn an agent's output into plain JSON data.
+
+    Raises:
+        StepFailed: it holds something that JSON has no form for.
+
+    """
+    if output is None or isinstance(output, str | bool | int):
+        return output
+    try:
+        return to_jsonable_python(output)
+    except (PydanticSerializationError, ValueError, RecursionError, UnicodeError) as error:
+        raise StepFailed(
+            f"agent '{agent}' returned something that is no JSON: {error}", code="not_json"
+        ) from error

@@ -1,0 +1,142 @@
+"""One step being carried out: what it sees, how it competes for a slot, what it publishes."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from langchain_core.runnables import RunnableConfig
+
+from stretto.agents.dispatch import Rank
+from stretto.agents.registry import RegisteredAgent
+from stretto.events import EventType
+from stretto.graphs.activation import Activation
+from stretto.graphs.attempts import Result
+from stretto.graphs.expressions import Names
+from stretto.graphs.plan import StepPlan
+from stretto.graphs.runtime import ReadyStep, RunScope, Services
+from stretto.graphs.spec import Workflow
+
+
+class NotRun(Exception):
+    """The region is ending, so this step does not start any more."""
+
+
+class Skipped(Exception):
+    """There turned out to be nothing to do; the message says why."""
+
+
+class PartlyDone(Exception):
+    """A container failed; ``failure`` is what its step failed with, the rest is to be kept."""
+
+    def __init__(
+        self, failure: Exception, partial: Any, undo: dict[str, dict[str, Any]] | None = None
+    ) -> None:
+        """Carry what had been finished inside beside the failure."""
+        super().__init__(str(failure))
+        self.failure = failure
+        self.partial = partial
+        self.undo = undo or {}
+
+
+@dataclass(slots=True)
+class StepCall:
+    """One step being carried out in one activation of its region."""
+
+    plan: StepPlan
+    workflow: Workflow
+    services: Services
+    activation: Activation
+    config: RunnableConfig
+    roots: Mapping[str, Any]
+    """Values of ``input``, ``context``, ``run``, and of the item in a map."""
+    inputs: dict[str, Any] = field(default_factory=dict[str, Any])
+    input: Any = None
+    started: float = 0.0
+    attempts: int = 0
+    agent: str | None = None
+    """Who made the last attempt."""
+
+    @property
+    def scope(self) -> RunScope:
+        """The run that the step belongs to."""
+        return self.activation.frame.scope
+
+    @property
+    def path(self) -> str:
+        """Where the step is in the run: ``refine#2/draft``."""
+        return f"{self.activation.frame.prefix}{self.plan.step.id}"
+
+    @property
+    def names(self) -> Names:
+        """What the step's expressions can see."""
+        names = self.activation.names()
+        return Names(self.roots, names.outputs, names.steps)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What every event of the step says."""
+        step = self.plan.step
+        return {"step": self.path, "agent": self.agent, "task": step.action or step.kind}
+
+    def emit(self, event: EventType, **data: Any) -> None:
+        """Publish an event of this step."""
+        self.scope.emit(event, self.path, {**self.facts, "attempt": self.attempts, **data})
+
+    @asynccontextmanager
+    async def slot(
+        self, agents: tuple[RegisteredAgent, ...] = ()
+    ) -> AsyncIterator[RegisteredAgent | None]:
+        """Compete for a slot of the run and of one of ``agents``.
+
+        Raises:
+            NotRun: the region began to end while this step waited.
+
+        """
+        ready = ReadyStep(self.plan.step, self.path, self._remaining(), self.plan.position)
+        dispatcher = self.services.dispatcher
+        async with (
+            self._competing(ready),
+            dispatcher.slot(agents, self.scope.gate, lambda: self._rank(ready)) as agent,
+        ):
+            if self.activation.halted is not None:
+                raise NotRun
+            self.scope.withdraw(ready)
+            yield agent
+
+    def _remaining(self) -> float:
+        """Give the seconds from here to the end of the run, learned ones before estimated ones."""
+        frame = self.activation.frame
+        static = f"{frame.static}{self.plan.step.id}"
+        return self.scope.remaining.get(static, self.plan.remaining) + frame.beyond
+
+    @asynccontextmanager
+    async def _competing(self, ready: ReadyStep) -> AsyncIterator[None]:
+        """Show the ready step to the adaptation rules while it waits."""
+        rules = self.services.rules
+        if not rules:
+            yield
+            return
+        self.scope.ready.append(ready)
+        for other in self.scope.ready:
+            other.priority_boost = 0.0
+        for rule in rules:
+            rule(self.workflow, self.scope.ready)
+        self.services.dispatcher.reorder()
+        try:
+            yield
+        finally:
+            self.scope.withdraw(ready)
+
+    def _rank(self, ready: ReadyStep) -> Rank:
+        """Order by the run's priority, then by the workflow's mode."""
+        outer = self.activation.frame.rank
+        if self.workflow.mode == "adaptive":
+            return self.scope.priority, -ready.priority_boost, -ready.remaining, *outer
+        if self.workflow.mode == "pipeline":
+            return self.scope.priority, -ready.priority_boost, *outer, -ready.position
+        return self.scope.priority, -ready.priority_boost, *outer
+
+
+Work = Callable[[StepCall], Awaitable[Result]]
+"""What a kind of step does once its inputs are there."""

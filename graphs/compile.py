@@ -1,0 +1,219 @@
+"""Workflow and agents in, CompiledStateGraph out."""
+
+import time
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.runtime import Runtime
+
+from stretto.agents.breaker import Breakers
+from stretto.agents.dispatch import Dispatcher, Gate
+from stretto.agents.registry import AgentRegistry
+from stretto.errors import WorkflowInvalid
+from stretto.events import EventType
+from stretto.graphs.assembly import Assembler
+from stretto.graphs.causes import counts_against_agent
+from stretto.graphs.compensation import FALLBACK, ON_FAILURE, Aftermath, add_aftermath
+from stretto.graphs.containers.inside import Graph, completed_outputs, new_graph
+from stretto.graphs.inputs import check_input
+from stretto.graphs.library import shipped
+from stretto.graphs.outcome import summarize
+from stretto.graphs.plan import names_in
+from stretto.graphs.region import Region
+from stretto.graphs.runtime import PRIORITIES, Emit, Frame, RunScope, Services
+from stretto.graphs.spec import Workflow
+from stretto.graphs.state import RunState
+from stretto.graphs.validation import find_faults
+
+Find = Callable[[str], Workflow]
+"""Gives a workflow by name or ``name@version``."""
+
+
+def compile_workflow(
+    workflow: Workflow,
+    agents: AgentRegistry | Iterable[Any] | None = None,
+    *,
+    checkpointer: "BaseCheckpointSaver[Any] | None" = None,
+    services: Services | None = None,
+    find: Find | None = None,
+) -> Graph:
+    """Turn a workflow into a LangGraph graph.
+
+    Args:
+        workflow: what is declared.
+        agents: who does the work; the shipped agents if None. Not used when ``services`` is given.
+        checkpointer: where steps are saved; None for hosts that bring their own.
+        services: what an engine shares among its runs; made for this graph alone if None.
+        find: finds workflows that are used as steps; among the shipped ones if None.
+
+    Raises:
+        WorkflowInvalid: the workflow has faults; all of them are in it.
+
+    """
+    services = services or make_services(agents)
+    find = find or shipped().get
+    if faults := find_faults(workflow, services.agents):
+        raise WorkflowInvalid(faults, workflow.name)
+    return _Compiler(services, find).graph(workflow, checkpointer)
+
+
+def make_services(agents: AgentRegistry | Iterable[Any] | None = None) -> Services:
+    """Make what a graph needs when no engine shares it: the agents, their slots and breakers."""
+    if agents is None:
+        from stretto.agents.shipped import shipped_agents
+
+        agents = shipped_agents()
+    registry = agents if isinstance(agents, AgentRegistry) else AgentRegistry(agents)
+    return Services(registry, Dispatcher(), Breakers(counts_against_agent))
+
+
+class _Compiler:
+    """Compiles a workflow and, when they are first reached, the workflows it uses as steps."""
+
+    def __init__(self, services: Services, find: Find) -> None:
+        self._services = services
+        self._find = find
+        self._nested: dict[str, tuple[Workflow, Graph]] = {}
+
+    def graph(
+        self, workflow: Workflow, checkpointer: "BaseCheckpointSaver[Any] | None" = None
+    ) -> Graph:
+        """Build one workflow's graph."""
+        make_frame = frame_maker(workflow)
+        assembler = Assembler(workflow, self._services, self.nested)
+        region = Region(assembler.nodes(workflow.steps), make_frame)
+        builder = new_graph()
+        region.add_to(builder)
+        if has_aftermath(workflow):
+            extras = self._extras(workflow, assembler, make_frame)
+            add_aftermath(builder, region, workflow, self._services, make_frame, extras)
+            region.enter_from_start(builder, "(settle)")
+        else:
+            region.enter_from_start(builder)
+        return builder.compile(checkpointer=checkpointer, name=workflow.id)
+
+    def nested(self, reference: str) -> tuple[Workflow, Graph]:
+        """Give a workflow that is used as a step, and its graph."""
+        if reference not in self._nested:
+            workflow = self._find(reference)
+            if faults := find_faults(workflow, self._services.agents):
+                raise WorkflowInvalid(faults, reference)
+            self._nested[reference] = workflow, self.graph(workflow)
+        return self._nested[reference]
+
+    def _extras(
+        self, workflow: Workflow, assembler: Assembler, make_frame: Any
+    ) -> dict[str, Aftermath]:
+        extras: dict[str, Aftermath] = {}
+        if workflow.on_failure:
+            region = Region(assembler.nodes(workflow.on_failure, names_in(workflow.steps)))
+            builder = new_graph()
+            region.add_to(builder)
+            region.enter_from_start(builder)
+            extras[ON_FAILURE] = _clean_up(builder.compile(), make_frame)
+        if workflow.fallback_workflow:
+            extras[FALLBACK] = self._fall_back(workflow.fallback_workflow, make_frame)
+        return extras
+
+    def _fall_back(self, reference: str, make_frame: Any) -> Aftermath:
+        async def fall_back(
+            state: RunState, config: RunnableConfig, runtime: Runtime[Any]
+        ) -> Mapping[str, Any]:
+            workflow, graph = self.nested(reference)
+            frame: Frame = replace(make_frame(state, runtime), prefix="fallback/", doom=None)
+            given = {"input": frame.roots["input"], "context": frame.roots["context"]}
+            ended = await graph.ainvoke(given, context=frame)
+            summary = summarize(workflow, ended, frame.scope.run)
+            if not summary.success:
+                failures = {f"fallback/{e.step}": e.to_dict() for e in summary.errors}
+                return {"failures": failures}
+            return {"outputs": {FALLBACK: {"output": summary.output}}}
+
+        return fall_back
+
+
+def has_aftermath(workflow: Workflow) -> bool:
+    """Tell whether anything is declared for the case that the run fails."""
+    from stretto.graphs.topology import walk
+
+    compensated = any(step.compensate for _, step in walk(workflow.steps))
+    nested = any(step.workflow for _, step in walk(workflow.steps))
+    return bool(compensated or nested or workflow.on_failure or workflow.fallback_workflow)
+
+
+def _clean_up(graph: Graph, make_frame: Any) -> Aftermath:
+    """Run the steps of ``on_failure``; what they give stays out of the run's outputs."""
+
+    async def clean_up(
+        state: RunState, config: RunnableConfig, runtime: Runtime[Any]
+    ) -> Mapping[str, Any]:
+        outer: Frame = make_frame(state, runtime)
+        done = completed_outputs(state)
+        steps = {step: dict(record) for step, record in (state.get("records") or {}).items()}
+        frame = replace(outer, prefix="on_failure/", outputs=done, steps=steps, doom=None)
+        ended = await graph.ainvoke({"round": 0}, context=frame)
+        failures = {f"on_failure/{k}": v for k, v in (ended.get("failures") or {}).items()}
+        return {"failures": failures}
+
+    return clean_up
+
+
+def frame_maker(workflow: Workflow) -> Callable[[RunState, Runtime[Any]], Frame]:
+    """Make the function that opens a run's frame, from an engine, a container or a plain host."""
+
+    def make_frame(state: RunState, runtime: Runtime[Any]) -> Frame:
+        outer = runtime.context
+        frame = outer if isinstance(outer, Frame) else None
+        if frame is not None:
+            scope = frame.scope
+        elif isinstance(outer, RunScope):
+            scope = outer
+        else:
+            scope = host_scope(workflow, runtime)
+        roots = {
+            "input": check_input(workflow, state.get("input") or {}),
+            "context": {**workflow.context, **(state.get("context") or {})},
+            "run": scope.run,
+        }
+        messages = tuple(state.get("messages") or ())
+        if frame is not None:
+            return replace(frame, roots=roots, outputs={}, steps={}, messages=messages)
+        return Frame(scope, roots, messages=messages, doom=lambda: scope.mark_doomed())
+
+    return make_frame
+
+
+def host_scope(workflow: Workflow, runtime: Runtime[Any]) -> RunScope:
+    """Open a run for a host that is no engine of ours; events go to its ``custom`` stream."""
+    info = runtime.execution_info
+    run_id = (info.thread_id if info else None) or uuid.uuid4().hex
+    return make_scope(
+        workflow,
+        {"id": run_id, "started_at": time.time(), "attempt": 1, "errors": 0},
+        stream_emitter(runtime.stream_writer),
+    )
+
+
+def make_scope(workflow: Workflow, run: dict[str, Any], emit: Emit) -> RunScope:
+    """Open a run with the limits that its workflow declares."""
+    return RunScope(
+        run=run,
+        emit=emit,
+        gate=Gate(workflow.max_parallel_steps),
+        priority=PRIORITIES.index(workflow.priority),
+        retries_left=workflow.max_total_retries,
+        budget=workflow.budget,
+    )
+
+
+def stream_emitter(write: Callable[[Any], None]) -> Emit:
+    """Publish events to a LangGraph ``custom`` stream, in their dict form."""
+
+    def emit(event: EventType, step: str | None, data: dict[str, Any]) -> None:
+        write({"event": event, "step": step, "data": data})
+
+    return emit

@@ -1,0 +1,111 @@
+"""What all containers share: the frame of their inside, entering it, and reading how it ended."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from langgraph.graph import StateGraph
+
+from stretto.errors import StepFailed, StepTimedOut
+from stretto.graphs.call import PartlyDone, StepCall
+from stretto.graphs.region import Builder
+from stretto.graphs.runtime import Frame
+from stretto.graphs.state import RunState
+
+Graph = Any
+"""A compiled graph; its type parameters say nothing here."""
+
+
+def new_graph() -> Builder:
+    """Start an empty graph over the shared state."""
+    return StateGraph(RunState)
+
+
+def inner_frame(call: StepCall, prefix: str, roots: Mapping[str, Any] | None = None) -> Frame:
+    """Make the frame for what is inside a container.
+
+    Args:
+        call: the container being carried out.
+        prefix: path of the container, with its round or item.
+        roots: values that only the inside sees.
+
+    """
+    outer = call.activation.frame
+    names = call.names
+    return Frame(
+        scope=call.scope,
+        roots={**call.roots, **(roots or {})},
+        outputs=names.outputs,
+        steps=names.steps,
+        prefix=prefix,
+        static=f"{outer.static}{call.plan.step.id}/",
+        beyond=outer.beyond + call.plan.remaining - (call.plan.step.estimated_duration or 1.0),
+        messages=outer.messages,
+        rank=outer.rank,
+        doom=None if call.plan.policy.on_error not in (None, "fail") else _doom(call),
+    )
+
+
+def _doom(call: StepCall) -> Any:
+    return lambda: call.activation.halt(call.plan.step.id)
+
+
+async def run_inside(call: StepCall, graph: Graph, state: Mapping[str, Any], frame: Frame) -> Any:
+    """Run a container's graph to its end and give its final state.
+
+    Raises:
+        PartlyDone: a step inside failed and that ends the container.
+
+    """
+    call.emit("agent_started")
+    limit = call.plan.step.timeout
+    seeds = (call.activation.state.get("partial") or {}).get(call.plan.step.id) or {}
+    try:
+        async with asyncio.timeout(limit) as deadline:
+            ended = await graph.ainvoke({**state, **seeds}, context=frame)
+    except TimeoutError as error:
+        if not deadline.expired():
+            raise
+        raise StepTimedOut(f"it did not finish within {limit:g} s") from error
+    check_inside(call, ended)
+    return ended
+
+
+def check_inside(call: StepCall, ended: RunState) -> None:
+    """Fail the container if a step inside failed for good.
+
+    Raises:
+        PartlyDone: one did; it carries what had been finished.
+
+    """
+    for step, record in (ended.get("records") or {}).items():
+        if record.get("fatal"):
+            message = f"step '{step}' failed: {record.get('error')}"
+            raise PartlyDone(
+                StepFailed(message, code=record.get("code")), _keep(ended), ended.get("undo")
+            )
+
+
+def _keep(ended: RunState) -> dict[str, Any]:
+    """Pick what a retry of the container goes on from: all that completed, and where it was."""
+    done = {
+        step: record
+        for step, record in (ended.get("records") or {}).items()
+        if record.get("status") == "completed"
+    }
+    outputs = {step: out for step, out in (ended.get("outputs") or {}).items() if step in done}
+    kept: dict[str, Any] = {"outputs": outputs, "records": done}
+    for name in ("round", "case", "partial"):
+        if ended.get(name) is not None:
+            kept[name] = ended.get(name)
+    return kept
+
+
+def completed_outputs(ended: RunState, round_number: int = 0) -> dict[str, Any]:
+    """Give the outputs of the steps that completed in a round."""
+    outputs = ended.get("outputs") or {}
+    return {
+        step: outputs[step]
+        for step, record in (ended.get("records") or {}).items()
+        if record.get("status") == "completed" and record.get("round", 0) == round_number
+    }

@@ -1,0 +1,62 @@
+"""A loop: its body as a region, then a conditional edge back to the body or out."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from langgraph.graph import END
+from langgraph.runtime import Runtime
+
+from stretto.graphs.activation import Activation
+from stretto.graphs.attempts import Result
+from stretto.graphs.call import StepCall, Work
+from stretto.graphs.containers.inside import (
+    completed_outputs,
+    inner_frame,
+    new_graph,
+    run_inside,
+)
+from stretto.graphs.dataflow import StepNode
+from stretto.graphs.expressions import Expression
+from stretto.graphs.plan import holds
+from stretto.graphs.region import Region
+from stretto.graphs.runtime import Frame
+from stretto.graphs.spec import Loop
+from stretto.graphs.state import RunState
+
+UNTIL = "(until)"
+
+
+def loop_work(loop: Loop, nodes: list[StepNode], until: Expression) -> Work:
+    """Repeat the body until the condition holds: body, then a conditional edge back or out."""
+
+    def frame_of_round(state: RunState, runtime: Runtime[Any]) -> Frame:
+        frame: Frame = runtime.context
+        number = state.get("round", 1)
+        prefix = f"{frame.prefix}#{number}/"
+        return replace(frame, prefix=prefix, roots={**frame.roots, "iteration": number})
+
+    def decide(state: RunState, activation: Activation) -> Mapping[str, Any]:
+        number = state.get("round", 1)
+        over = activation.halted is not None or number >= loop.max_iterations
+        repeat = not over and not holds(until, activation.names())
+        return {"repeat": repeat, "round": number + 1 if repeat else number}
+
+    region = Region(nodes, frame_of_round)
+    builder = new_graph()
+    body = [*region.add_to(builder), UNTIL]
+    builder.add_node(UNTIL, region.watch(decide))
+    region.enter_from_start(builder, UNTIL)
+
+    async def again_or_out(state: RunState) -> str | list[str]:
+        return body if state.get("repeat") else END
+
+    builder.add_conditional_edges(UNTIL, again_or_out, [*body, END])
+    graph = builder.compile(checkpointer=None)
+
+    async def run(call: StepCall) -> Result:
+        frame = inner_frame(call, call.path)
+        ended = await run_inside(call, graph, {"round": 1}, frame)
+        return Result(completed_outputs(ended, ended.get("round", 1)), ended.get("undo") or {})
+
+    return run

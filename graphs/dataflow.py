@@ -1,0 +1,207 @@
+"""One step as a LangGraph node: it waits for its needs, works, and is saved before it counts."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.errors import GraphBubbleUp
+from langgraph.runtime import Runtime
+
+from stretto.errors import StepFailed
+from stretto.graphs.activation import Activation
+from stretto.graphs.attempts import Result
+from stretto.graphs.call import NotRun, PartlyDone, Skipped, StepCall, Work
+from stretto.graphs.causes import describe
+from stretto.graphs.plan import StepPlan, holds, render
+from stretto.graphs.runtime import Outcome, Services, Status
+from stretto.graphs.spec import Workflow
+from stretto.graphs.state import Record
+
+
+@dataclass(frozen=True, slots=True)
+class StepNode:
+    """A planned step and its work, as the region's graph runs it."""
+
+    plan: StepPlan
+    work: Work
+    recover: Work | None
+    """The other agent that is asked once the step's own has failed."""
+    undo: Callable[[StepCall, Any], dict[str, dict[str, Any]]]
+    """Resolves what undoes the step, once it has completed."""
+    workflow: Workflow
+    services: Services
+
+    async def run(
+        self,
+        activation: Activation,
+        config: RunnableConfig,
+        runtime: Runtime[Any],
+        roots: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Carry the step out and give what it writes to the state.
+
+        Args:
+            activation: the region's steps and what they know of each other.
+            config: LangGraph's configuration of this node.
+            runtime: LangGraph's runtime of this node.
+            roots: values of expressions where they differ from the region's own.
+
+        """
+        step = self.plan.step.id
+        if activation.ended(step) is not None:  # an earlier attempt at the run finished it
+            return {}
+        call = StepCall(
+            self.plan,
+            self.workflow,
+            self.services,
+            activation,
+            config,
+            activation.frame.roots if roots is None else roots,
+        )
+        try:
+            outcome = await self._carry_out(call)
+        except GraphBubbleUp:
+            activation.block(step)
+            raise
+        update = outcome.update(step)
+        await activation.save(runtime, update)
+        self._tell(call, outcome)
+        if outcome.record.get("fatal"):
+            activation.halt(step)
+        activation.settle(step, outcome)
+        return update
+
+    async def _carry_out(self, call: StepCall) -> Outcome:
+        try:
+            reason = await self._wait(call)
+            if reason is None and self.plan.guard and not holds(self.plan.guard, call.names):
+                reason = f"its condition is false: {self.plan.guard.text}"
+            if reason is not None:
+                return self._left_out(call, "skipped", reason)
+            call.started = time.monotonic()
+            self._collect(call)
+            result = await self.work(call)
+            return self._completed(call, result)
+        except NotRun:
+            reason = f"'{call.activation.halted}' failed before it could start"
+            return self._left_out(call, "not_run", reason)
+        except Skipped as error:
+            return self._left_out(call, "skipped", str(error))
+        except GraphBubbleUp:
+            raise
+        except PartlyDone as error:
+            return await self._failed(call, error.failure, error.partial, error.undo)
+        except Exception as error:
+            return await self._failed(call, error)
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            # The agent cancelled itself: nobody asked this run to stop.
+            return await self._failed(call, StepFailed(f"the agent was cancelled: {error}"))
+
+    async def _wait(self, call: StepCall) -> str | None:
+        """Wait for the needs; give the reason to skip if they turned out wrong."""
+        activation, step = call.activation, self.plan.step
+        if self.plan.after is not None:
+            await activation.outcome(self.plan.after)
+        if step.join == "any" and self.plan.needs:
+            await activation.first_completed(self.plan.needs)
+        outcomes = {
+            need: outcome
+            for need in self.plan.needs
+            if (outcome := await self._need(activation, need)) is not None
+        }
+        if activation.halted is not None:
+            raise NotRun
+        call.inputs = {need: o.output for need, o in outcomes.items() if o.completed}
+        if step.join == "done" or not self.plan.needs:
+            return None
+        if step.join == "any":
+            return None if call.inputs else "nothing that it needs completed"
+        missing = next((need for need, o in outcomes.items() if not o.completed), None)
+        return f"'{missing}' did not complete" if missing is not None else None
+
+    async def _need(self, activation: Activation, need: str) -> Outcome | None:
+        """Give how a need ended; with join ``any``, None while it still runs."""
+        if self.plan.step.join != "any":
+            return await activation.outcome(need)
+        outcome = activation.ended(need)
+        if outcome is None and activation.futures[need].done():
+            return await activation.outcome(need)
+        return outcome
+
+    def _collect(self, call: StepCall) -> None:
+        """Give the step its input: its own template, what it names, or all that it needs."""
+        step = self.plan.step
+        if self.plan.input is not None:
+            call.input = render(self.plan.input, call.names)
+        elif len(step.inputs_from) == 1:
+            call.input = _named(call, step.inputs_from[0])
+        elif step.inputs_from:
+            call.input = {name: _named(call, name) for name in step.inputs_from}
+        else:
+            call.input = call.inputs if self.plan.needs else call.roots["input"]
+
+    def _completed(self, call: StepCall, result: Result) -> Outcome:
+        undo = {**result.undo, **self.undo(call, result.output)}
+        return Outcome(self._record(call, "completed"), result.output, undo=undo)
+
+    def _left_out(self, call: StepCall, status: Status, reason: str) -> Outcome:
+        return Outcome(Record(status=status, round=call.activation.round), reason=reason)
+
+    async def _failed(
+        self,
+        call: StepCall,
+        error: Exception,
+        partial: Any = None,
+        undo: dict[str, dict[str, Any]] | None = None,
+    ) -> Outcome:
+        """Follow ``on_error``: the failure, the fallback value, or the other agent."""
+        code, message = describe(error)
+        if self.recover is not None:
+            try:
+                return self._completed(call, await self.recover(call))
+            except GraphBubbleUp:
+                raise
+            except Exception as second:
+                code, message = describe(second)
+        call.scope.run["errors"] = call.scope.run.get("errors", 0) + 1
+        record = self._record(call, "failed" if self.plan.fallback is None else "completed")
+        record.update(code=code, error=message)
+        if self.plan.fallback is not None:
+            value = render(self.plan.fallback, call.names)
+            return Outcome(record, value, undo=undo or {})
+        record["fatal"] = self.plan.policy.on_error != "continue"
+        return Outcome(record, partial=partial, undo=undo or {})
+
+    def _record(self, call: StepCall, status: Status) -> Record:
+        started = call.started or time.monotonic()
+        return Record(
+            status=status,
+            round=call.activation.round,
+            duration=round(time.monotonic() - started, 6),
+            attempts=call.attempts,
+            agent=call.agent,
+            order=call.scope.next_order(),
+        )
+
+    def _tell(self, call: StepCall, outcome: Outcome) -> None:
+        """Publish how the step ended."""
+        record = outcome.record
+        if outcome.completed:
+            call.emit("agent_completed", duration=record.get("duration", 0.0))
+        elif outcome.status == "failed":
+            call.emit("agent_error", code=record.get("code"), error_message=record.get("error"))
+        else:
+            call.emit("agent_skipped", state=outcome.status, reason=outcome.reason)
+
+
+def _named(call: StepCall, name: str) -> Any:
+    """Give what ``input_from`` names: the run's input or a step's output."""
+    if name == "input":
+        return call.roots["input"]
+    return call.names.outputs.get(name)

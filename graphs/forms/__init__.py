@@ -1,0 +1,1 @@
+"""Documented forms that say in another shape what the canonical form says."""

@@ -1,0 +1,199 @@
+"""What a running graph shares in process: services of the host, the run, and where a region sits."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from langgraph.cache.base import BaseCache
+
+from stretto.agents.agent import Usage
+from stretto.agents.breaker import Breakers
+from stretto.agents.dispatch import Dispatcher, Gate
+from stretto.agents.registry import AgentRegistry
+from stretto.errors import StepTimedOut
+from stretto.events import EventType
+from stretto.graphs.spec import Budget, Step, Workflow
+from stretto.graphs.state import Record
+
+Emit = Callable[[EventType, str | None, dict[str, Any]], None]
+"""Publishes an event: its type, the step's path, its data."""
+PRIORITIES = ("critical", "high", "medium", "low", "background")
+
+
+@dataclass(slots=True, eq=False)
+class ReadyStep:
+    """A step that could start now and competes for a slot; adaptation rules raise its boost."""
+
+    step: Step
+    path: str
+    remaining: float
+    """Seconds from its start to the end of the workflow along the longest path, as estimated."""
+    position: int
+    """Where it stands in the order of the workflow."""
+    priority_boost: float = 0.0
+
+    @property
+    def id(self) -> str:
+        """The step's id."""
+        return self.step.id
+
+    def __eq__(self, other: object) -> bool:
+        """Compare by step id, so that ``ready in workflow.critical_path()`` works."""
+        return isinstance(other, ReadyStep | Step) and other.id == self.id
+
+    def __hash__(self) -> int:
+        """Hash by step id."""
+        return hash(self.id)
+
+
+class AdaptationRule(Protocol):
+    """A user's function that reorders ready steps by raising their ``priority_boost``."""
+
+    def __call__(self, workflow: Workflow, ready_steps: Sequence[ReadyStep], /) -> None:
+        """Look at the ready steps of a workflow and boost some."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What a host gives to every run: who works, who gets a slot, and what is cached."""
+
+    agents: AgentRegistry
+    dispatcher: Dispatcher
+    breakers: Breakers
+    cache: BaseCache[Any] | None = None
+    rules: tuple[AdaptationRule, ...] = ()
+
+
+@dataclass(slots=True)
+class RunScope:
+    """One run of one workflow, with everything nested in it, while it is in this process."""
+
+    run: dict[str, Any]
+    """What expressions see as ``run``: id, started_at, attempt, errors."""
+    emit: Emit
+    gate: Gate = field(default_factory=Gate)
+    priority: int = 2
+    """Position in ``PRIORITIES``."""
+    retries_left: int | None = None
+    deadline: float | None = None
+    """Time of the event loop by which the run has to end."""
+    budget: Budget | None = None
+    remaining: Mapping[str, float] = field(default_factory=dict[str, float])
+    """Seconds from a step's start to the end of its scope as learned from past runs, by path."""
+    usage: Usage = field(default_factory=Usage)
+    ready: list[ReadyStep] = field(default_factory=list[ReadyStep])
+    order: int = 0
+    doomed: bool = False
+    """Whether a failure that ends the run has happened."""
+
+    def withdraw(self, ready: ReadyStep) -> None:
+        """Take a step off the list of those that compete for a slot."""
+        self.ready = [other for other in self.ready if other is not ready]
+
+    def next_order(self) -> int:
+        """Number the next step that completes."""
+        self.order += 1
+        return self.order
+
+    def mark_doomed(self) -> None:
+        """Note that the run cannot succeed any more."""
+        self.doomed = True
+
+    def take_retry(self) -> bool:
+        """Use one of the run's retries; False when none is left."""
+        if self.retries_left is None:
+            return True
+        self.retries_left -= 1
+        return self.retries_left >= 0
+
+    def time_left(self, limit: float | None) -> float | None:
+        """Give the seconds that an attempt may take: its own limit, or what the run has left.
+
+        Raises:
+            StepTimedOut: the run has no time left.
+
+        """
+        if self.deadline is None:
+            return limit
+        left = self.deadline - asyncio.get_running_loop().time()
+        if left <= 0:
+            raise StepTimedOut("the run's time is used up", code="run_timed_out")
+        return left if limit is None else min(left, limit)
+
+
+@dataclass(slots=True)
+class Frame:
+    """Where a region sits in a run: what its steps see from outside, and whom its failure dooms."""
+
+    scope: RunScope
+    roots: Mapping[str, Any]
+    """Values of ``input``, ``context``, ``run`` and of the containers around: item, iteration."""
+    outputs: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """Outputs of the steps that the containers around can see."""
+    steps: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
+    prefix: str = ""
+    """Path before the step ids: ``refine/``."""
+    static: str = ""
+    """The same without rounds and items: what durations are learned under."""
+    beyond: float = 0.0
+    """Seconds from the end of the containers around to the end of the run, as estimated."""
+    messages: tuple[Any, ...] = ()
+    rank: tuple[float, ...] = ()
+    """How urgent the containers around are; inner steps inherit it."""
+    doom: Callable[[], None] | None = None
+    """Called when the region cannot succeed any more, if that ends what is around it too."""
+    items: Sequence[Any] = ()
+    """The items of a map."""
+    bound: asyncio.Semaphore | None = None
+    """How many items of a map may be worked on at once."""
+    seeds: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """What an earlier attempt at the run finished inside a map."""
+
+
+Status = Literal["completed", "failed", "skipped", "not_run"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a step ended."""
+
+    record: Record
+    output: Any = None
+    reason: str | None = None
+    """Why it was skipped or not run."""
+    partial: Any = None
+    """What a failed container had finished inside."""
+    undo: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+
+    @property
+    def status(self) -> str:
+        """completed, failed, skipped or not_run."""
+        return self.record.get("status", "not_run")
+
+    @property
+    def completed(self) -> bool:
+        """Whether there is an output to go on with."""
+        return self.status == "completed"
+
+    def update(self, step: str) -> dict[str, Any]:
+        """Give what this outcome writes to the state, by channel."""
+        writes: dict[str, Any] = {}
+        if self.completed:
+            writes["outputs"] = {step: self.output}
+        elif self.status == "failed":
+            writes["failures"] = {
+                step: {
+                    "code": self.record.get("code"),
+                    "message": self.record.get("error"),
+                    "attempts": self.record.get("attempts", 1),
+                }
+            }
+        else:
+            writes["skipped"] = {step: self.reason or self.status}
+        writes["records"] = {step: self.record}
+        if self.partial is not None:
+            writes["partial"] = {step: self.partial}
+        if self.undo:
+            writes["undo"] = self.undo
+        return writes

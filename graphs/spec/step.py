@@ -1,0 +1,154 @@
+"""One unit of work, of any kind, and the containers that hold steps."""
+
+from collections.abc import Iterator
+from typing import Any, Literal
+
+from pydantic import ConfigDict, Field
+
+from stretto.graphs.durations import Duration
+from stretto.graphs.spec.base import Model, StepId
+from stretto.graphs.spec.policy import Policy
+from stretto.graphs.spec.transform import Transform
+
+Join = Literal["all", "any", "done"]
+Kind = Literal["agent", "loop", "branch", "map", "workflow", "approval", "http", "transform"]
+
+
+class SelectRule(Model):
+    """One rule of a dynamic choice: the agent to take when the condition holds."""
+
+    when: str
+    agent: str
+
+
+class Select(Model):
+    """Dynamic choice of an agent: the first rule that holds, else the least loaded of the list."""
+
+    rules: tuple[SelectRule, ...] = ()
+    agents: tuple[str, ...] = ()
+
+
+class Compensate(Model):
+    """What undoes a step when the run fails later."""
+
+    agent: str
+    action: str | None = None
+    params: dict[str, Any] = Field(default_factory=dict)
+
+
+class Case(Model):
+    """The steps of one case of a branch."""
+
+    steps: tuple["Step", ...] = Field(min_length=1)
+
+
+class Branch(Model):
+    """Choose one case by the value of an expression."""
+
+    on: str
+    cases: dict[str, Case] = Field(min_length=1)
+    default: Case | None = None
+
+
+class Loop(Model):
+    """Repeat steps until a condition holds, at most so many times."""
+
+    steps: tuple["Step", ...] = Field(min_length=1)
+    until: str
+    max_iterations: int = Field(ge=1, le=1000)
+
+
+class Map(Policy):
+    """Do the same for every item of a list; the output is a list in the same order."""
+
+    over: str
+    as_: str = Field("item", alias="as", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    max_parallel: int | None = Field(None, ge=1)
+    steps: tuple["Step", ...] = ()
+    agent: str | None = None
+    capability: str | None = None
+    action: str | None = None
+    params: dict[str, Any] = Field(default_factory=dict)
+
+    model_config = ConfigDict(populate_by_name=True)
+
+
+class Approval(Model):
+    """Ask a person; the run waits until the answer is there."""
+
+    message: str
+    options: tuple[str, ...] = ("approve", "reject")
+    deadline: Duration | None = None
+    on_deadline: str | None = None
+
+
+class Http(Model):
+    """One HTTP request; the output has ``status``, ``headers`` and ``body``."""
+
+    method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] = "GET"
+    url: str
+    headers: dict[str, str] = Field(default_factory=dict)
+    query: dict[str, Any] = Field(default_factory=dict)
+    json_: Any = Field(None, alias="json")
+    body: str | None = None
+    allow_private: bool = Field(False, description="Let the request reach private addresses.")
+
+    model_config = ConfigDict(populate_by_name=True)
+
+
+class Step(Policy):
+    """One unit of work; exactly one of its kinds is set, an agent call being the usual one."""
+
+    id: StepId
+    description: str | None = None
+    depends_on: tuple[str, ...] = ()
+    input_from: str | tuple[str, ...] | None = None
+    output_to: StepId | None = None
+    join: Join = "all"
+    when: str | dict[str, Any] | None = None
+
+    agent: str | None = None
+    capability: str | None = None
+    select: Select | None = None
+    action: str | None = None
+    params: dict[str, Any] = Field(default_factory=dict)
+    stream: Literal["answer", "progress", "none"] = "progress"
+    estimated_duration: Duration | None = None
+    transform: tuple[Transform, ...] = ()
+    compensate: Compensate | None = None
+
+    loop: Loop | None = None
+    branch: Branch | None = None
+    map: Map | None = None
+    workflow: str | None = None
+    approval: Approval | None = None
+    http: Http | None = None
+    input: Any = None
+
+    @property
+    def kind(self) -> Kind:
+        """What sort of step this is."""
+        for kind in ("loop", "branch", "map", "workflow", "approval", "http"):
+            if getattr(self, kind) is not None:
+                return kind
+        called = self.agent or self.capability or self.select
+        return "agent" if called or not self.transform else "transform"
+
+    @property
+    def inputs_from(self) -> tuple[str, ...]:
+        """The names in ``input_from`` as a tuple."""
+        named = self.input_from
+        return (named,) if isinstance(named, str) else named or ()
+
+    @property
+    def bodies(self) -> Iterator[tuple[str, tuple["Step", ...]]]:
+        """The scopes inside this container: a path below the step, and the steps there."""
+        if self.loop:
+            yield "loop.steps", self.loop.steps
+        if self.map and self.map.steps:
+            yield "map.steps", self.map.steps
+        if self.branch:
+            for name, case in self.branch.cases.items():
+                yield f"branch.cases.{name}.steps", case.steps
+            if self.branch.default:
+                yield "branch.default.steps", self.branch.default.steps

@@ -1,0 +1,105 @@
+"""Where LangGraph saves each step of a run: a checkpointer by URL."""
+
+import sqlite3
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiosqlite
+
+from stretto.errors import ConfigurationError
+from stretto.memory.strict import strict_serializer  # before LangGraph, see there
+
+# isort: split
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple, get_checkpoint_id
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+
+from stretto.memory.clock import keep_ids_after
+
+BUSY_SECONDS = 5.0
+MEMORY = "memory:"
+
+
+class SqliteSaver(AsyncSqliteSaver):
+    """LangGraph's saver for SQLite; what is read keeps the ids of what is saved later behind it."""
+
+    async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        """Get a checkpoint: the one that ``config`` names, else the latest of its thread."""
+        found = await super().aget_tuple(config)
+        if found is None:
+            return None
+        keep_ids_after(found.checkpoint["id"])
+        if get_checkpoint_id(config):
+            # A run that goes on from an older checkpoint must sort after the latest one too.
+            await self._pass_latest(config)
+        return found
+
+    async def _pass_latest(self, config: RunnableConfig) -> None:
+        scope = config.get("configurable", {})
+        query = "SELECT max(checkpoint_id) FROM checkpoints WHERE thread_id=? AND checkpoint_ns=?"
+        async with (
+            self.lock,
+            self.conn.execute(
+                query, (str(scope["thread_id"]), scope.get("checkpoint_ns", ""))
+            ) as cursor,
+        ):
+            row = await cursor.fetchone()
+        if row is not None:
+            keep_ids_after(row[0])
+
+
+@asynccontextmanager
+async def open_checkpointer(url: str) -> AsyncGenerator[BaseCheckpointSaver[Any]]:
+    """Open where checkpoints are saved; open one per file and process, for all runs in it.
+
+    Args:
+        url: ``memory:`` for this process only, ``sqlite:///path``, or the path of a SQLite file.
+
+    Raises:
+        ConfigurationError: the URL is of no known kind, or the file cannot be used.
+
+    """
+    path = _path(url)
+    if path is None:
+        yield InMemorySaver(serde=strict_serializer())
+        return
+    saver = await _open_sqlite(path)
+    try:
+        yield saver
+    finally:
+        await saver.conn.close()
+
+
+def _path(url: str) -> Path | None:
+    """Give the SQLite file that ``url`` names, None for memory."""
+    if url == MEMORY:
+        return None
+    scheme, separator, rest = url.partition("://")
+    if not separator and url:
+        return Path(url)
+    if scheme.partition("+")[0] != "sqlite" or len(rest) < 2 or not rest.startswith("/"):
+        raise ConfigurationError(
+            f"cannot keep checkpoints in {url!r}; use 'memory:', 'sqlite:///path' or a file path"
+        )
+    return Path(rest[1:])
+
+
+async def _open_sqlite(path: Path) -> SqliteSaver:
+    connection: aiosqlite.Connection | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection = await aiosqlite.connect(path, timeout=BUSY_SECONDS)
+        await connection.execute("PRAGMA synchronous=FULL")
+        saver = SqliteSaver(connection, serde=strict_serializer())
+        await saver.setup()
+    except (sqlite3.Error, OSError) as error:
+        if connection is not None:
+            await connection.close()
+        raise ConfigurationError(
+            f"checkpoints cannot be kept in {path}: {error}; check that the file is yours, "
+            "undamaged, and that the disk has room"
+        ) from error
+    return saver

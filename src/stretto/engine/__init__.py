@@ -1,0 +1,1 @@
+"""Runs: start, events, status, result, cancel, resume and retry."""

@@ -1,0 +1,117 @@
+"""What can be told of a run from what is saved of it, by any process."""
+
+from typing import Any
+
+from langgraph.checkpoint.base import BaseCheckpointSaver
+
+from stretto.engine.records import Records, RunRow
+from stretto.engine.result import ResultStatus, RunResult
+from stretto.engine.snapshot import Snapshot, read_snapshot
+from stretto.engine.status import RunStatus, fold
+from stretto.errors import ConfigurationError, RunNotFound, StepError
+from stretto.events import RunEvent
+from stretto.graphs.outcome import Summary, summarize
+from stretto.graphs.spec import Workflow
+
+
+class Archive:
+    """Reads runs back: rows, events, pinned workflows, saved states."""
+
+    def __init__(self, records: Records, saver: "BaseCheckpointSaver[Any]") -> None:
+        """Read from ``records`` and from the checkpoints of ``saver``."""
+        self._records = records
+        self._saver = saver
+
+    async def row(self, run_id: str) -> RunRow:
+        """Give a run as it is recorded.
+
+        Raises:
+            RunNotFound: no run has this id.
+
+        """
+        row = await self._records.get_run(run_id)
+        if row is None:
+            raise RunNotFound(f"no run has the id '{run_id}'")
+        return row
+
+    async def keep(self, workflow: Workflow) -> None:
+        """Keep a definition, so that the runs pinned to it can always go on."""
+        document = workflow.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+        await self._records.save_workflow(
+            workflow.id, workflow.name, workflow.version, workflow.digest, document
+        )
+
+    async def pinned(self, row: RunRow) -> Workflow:
+        """Give the definition that a run is pinned to.
+
+        Raises:
+            ConfigurationError: it is not there, or not what the run began with.
+
+        """
+        document = await self._records.get_workflow(row.digest)
+        workflow = Workflow.model_validate(document) if document else None
+        if workflow is None or workflow.digest != row.digest:
+            raise ConfigurationError(
+                f"the definition of run {row.run_id} is not in the database any more; start it anew"
+            )
+        return workflow
+
+    async def snapshot(self, run_id: str) -> Snapshot | None:
+        """Give the saved state of a run, or None when nothing is saved yet."""
+        return await read_snapshot(self._saver, run_id)
+
+    async def events(self, run_id: str, after: int = 0) -> list[RunEvent]:
+        """Give the saved events of a run after a point.
+
+        Raises:
+            RunNotFound: no run has this id.
+
+        """
+        await self.row(run_id)
+        return await self._records.read_events(run_id, after)
+
+    async def status(self, run_id: str) -> RunStatus:
+        """Tell where a run stands.
+
+        Raises:
+            RunNotFound: no run has this id.
+
+        """
+        workflow = await self.pinned(await self.row(run_id))
+        return fold(await self.events(run_id), workflow)
+
+    async def result(self, run_id: str) -> RunResult:
+        """Put the result of a run together again.
+
+        Raises:
+            RunNotFound: no run has this id.
+
+        """
+        row = await self.row(run_id)
+        workflow = await self.pinned(row)
+        snapshot = await self.snapshot(run_id)
+        run: dict[str, Any] = {
+            "id": run_id,
+            "started_at": row.started_at,
+            "attempt": row.attempt,
+            "errors": 0,
+        }
+        summary = summarize(workflow, snapshot.state, run) if snapshot else Summary(False, None)
+        errors = summary.errors
+        if row.error and not errors:
+            errors = (StepError(**row.error),)
+        status: ResultStatus = "cancelled"
+        if row.state in ("completed", "failed", "waiting"):
+            status = row.state
+        return RunResult(
+            run_id=run_id,
+            workflow=row.workflow_name,
+            version=row.version,
+            status=status,
+            output=summary.output if status == "completed" else None,
+            outputs=summary.outputs,
+            errors=errors,
+            interrupts=snapshot.interrupts if snapshot and status == "waiting" else (),
+            duration_seconds=(await self.status(run_id)).total_execution_time,
+            usage=row.usage or {},
+        )

@@ -1,0 +1,186 @@
+"""Opening the database of the records: its settings, its schema, and its errors in plain words."""
+
+import importlib
+import json
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, event, insert, inspect, select
+from sqlalchemy import column as name_of_column
+from sqlalchemy import table as name_of_table
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, ProgrammingError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool
+
+from stretto.engine.tables import METADATA, REVISIONS, VERSION_TABLE
+from stretto.errors import ConfigurationError
+
+BUSY_SECONDS = 5.0
+DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg"}
+_REMEDIES = {
+    "SQLITE_NOTADB": "the file is damaged or no database; move it away or restore a backup",
+    "SQLITE_CORRUPT": "the file is damaged; move it away or restore a backup",
+    "SQLITE_CANTOPEN": "the file cannot be opened; check that the folder exists and is yours",
+    "SQLITE_PERM": "access is denied; give this user the right to read and write it",
+    "SQLITE_AUTH": "access is denied; give this user the right to read and write it",
+    "SQLITE_READONLY": "it cannot be written; give this user the right to write file and folder",
+    "SQLITE_FULL": "the disk is full; make room and start again",
+    "SQLITE_IOERR": "reading or writing failed; check the disk and its free space",
+    "SQLITE_BUSY": f"another process kept it locked for {BUSY_SECONDS:g} seconds; end that process",
+}
+
+
+@contextmanager
+def explained(url: URL) -> Generator[None]:
+    """Turn what a database driver raises into one sentence that says what to do.
+
+    Args:
+        url: the database, named in the message without its password.
+
+    Raises:
+        ConfigurationError: the database failed; broken rules of the schema pass through.
+
+    """
+    try:
+        yield
+    except (IntegrityError, ProgrammingError):
+        raise
+    except (DBAPIError, OSError) as error:
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        shown = url.database if url.get_backend_name() == "sqlite" else url.render_as_string()
+        raise ConfigurationError(f"the database {shown} failed: {_remedy(cause)}") from error
+
+
+def _remedy(cause: BaseException | None) -> str:
+    name = getattr(cause, "sqlite_errorname", "") or ""
+    for prefix, remedy in _REMEDIES.items():
+        if name.startswith(prefix):
+            return remedy
+    return f"{cause}; check STRETTO_DATABASE_URL and that the database can be reached"
+
+
+def parse_url(text: str) -> URL:
+    """Read a database URL and name the async driver for it.
+
+    Raises:
+        ConfigurationError: it is no URL, or of a database that is not supported.
+
+    """
+    try:
+        url = make_url(text)
+    except ArgumentError as error:
+        raise ConfigurationError(
+            f"{text!r} is no database URL; write sqlite:///path or postgresql://host/name"
+        ) from error
+    backend = url.get_backend_name()
+    if backend not in DRIVERS:
+        raise ConfigurationError(f"no database '{backend}'; use one of {', '.join(DRIVERS)}")
+    return url.set(drivername=DRIVERS[backend])
+
+
+async def open_engine(url: URL) -> AsyncEngine:
+    """Connect, and bring the schema to what this version of the code needs.
+
+    Raises:
+        ConfigurationError: the database cannot be used; the message says what to do.
+
+    """
+    with explained(url):
+        engine = _connectable(url)
+    try:
+        with explained(url):
+            async with writing(engine) as connection:
+                await _prepare(connection)
+    except BaseException:
+        await engine.dispose()
+        raise
+    return engine
+
+
+@asynccontextmanager
+async def writing(engine: AsyncEngine) -> AsyncGenerator[AsyncConnection]:
+    """Open a transaction that may write; on SQLite it takes the write lock at its start."""
+    async with engine.connect() as connection:
+        connection = await connection.execution_options(writes=True)
+        async with connection.begin():
+            yield connection
+
+
+def _connectable(url: URL) -> AsyncEngine:
+    sqlite = url.get_backend_name() == "sqlite"
+    options: dict[str, Any] = {"pool_pre_ping": True}
+    if sqlite and url.database in (None, "", ":memory:"):
+        options = {"poolclass": AsyncAdaptedQueuePool, "pool_size": 1, "max_overflow": 0}
+    elif sqlite:
+        Path(url.database or "").parent.mkdir(parents=True, exist_ok=True)
+        options = {"connect_args": {"timeout": BUSY_SECONDS}}
+    try:
+        engine = create_async_engine(url, json_serializer=to_json, **options)
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(f"{url.drivername} needs the package '{error.name}'") from error
+    if sqlite:
+        event.listen(engine.sync_engine, "connect", _set_pragmas)
+        event.listen(engine.sync_engine, "begin", _begin)
+    return engine
+
+
+def to_json(value: Any) -> str:
+    """Write a value as JSON text; what JSON does not know is written as its text."""
+    return json.dumps(value, default=str, separators=(",", ":"))
+
+
+def _set_pragmas(connection: Any, _record: Any) -> None:
+    # Transactions are begun by _begin: the driver's own implicit BEGIN is deferred, and a
+    # deferred transaction that turns into a writing one fails at once instead of waiting.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+async def _prepare(connection: AsyncConnection) -> None:
+    revision = await connection.run_sync(_revision)
+    if revision == REVISIONS[-1]:
+        return
+    if revision is None:
+        await connection.run_sync(_create)
+    elif revision == "" or revision in REVISIONS:
+        migrations = importlib.import_module("stretto.engine.migrations")
+        await connection.run_sync(migrations.upgrade)
+    else:
+        raise ConfigurationError(
+            f"the database was written by a newer stretto (schema {revision}, this one knows "
+            f"{REVISIONS[-1]}); upgrade stretto or use another database"
+        )
+
+
+def _revision(connection: Connection) -> str | None:
+    """Read the schema's revision: None in a fresh database, empty when none was recorded."""
+    names = set(inspect(connection).get_table_names())
+    if VERSION_TABLE in names:
+        version = name_of_table(VERSION_TABLE, name_of_column("version_num"))
+        return connection.execute(select(version.c.version_num)).scalar() or ""
+    if foreign := sorted(names & set(METADATA.tables)):
+        raise ConfigurationError(
+            f"the database has tables of another program ({', '.join(foreign)}); use another one"
+        )
+    return None
+
+
+def _create(connection: Connection) -> None:
+    """Create all tables at once, as if every migration had run; importing alembic is slow."""
+    METADATA.create_all(connection)
+    stamp = name_of_table(VERSION_TABLE, name_of_column("version_num"))
+    connection.exec_driver_sql(
+        f"CREATE TABLE {VERSION_TABLE} (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"
+    )
+    connection.execute(insert(stamp).values(version_num=REVISIONS[-1]))

@@ -1,0 +1,240 @@
+"""What outlives a process: accepted runs, their events, pinned workflows, learned durations."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import fields
+from typing import Any, Unpack
+
+from sqlalchemy import and_, delete, func, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from stretto.engine.database import explained, open_engine, parse_url, to_json, writing
+from stretto.engine.status import State
+from stretto.engine.tables import RunChanges, RunRow, durations, events, runs, workflows
+from stretto.errors import RunNotFound
+from stretto.events import RunEvent
+
+__all__ = ["Records", "RunChanges", "RunRow", "State"]
+
+ALPHA = 0.3
+"""Weight of the newest time in a learned duration."""
+_SEGMENTS_AT_ONCE = 8
+_STORED = ("seq", "event", "at", "step", "data")
+
+
+class Records:
+    """The one door to the database; safe for many tasks, and for readers in other processes.
+
+    Every method raises ConfigurationError when the database itself fails (damaged, locked for
+    long, not permitted, disk full); the message says what to do.
+    """
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        """Work on an opened ``engine``; use ``open`` to get one with the right schema."""
+        self._engine = engine
+        self._url = engine.url
+        # SQLite lets one writer in at a time and others poll for their turn; a fair queue in
+        # this process keeps a busy one from starving somebody past the busy timeout.
+        self._turn = asyncio.Lock() if engine.dialect.name == "sqlite" else None
+        self._insert = sqlite.insert if engine.dialect.name == "sqlite" else postgresql.insert
+
+    @classmethod
+    async def open(cls, url: str) -> "Records":
+        """Open the database, creating or upgrading its schema where needed.
+
+        Args:
+            url: ``sqlite:///path`` or ``postgresql://host/name``, with or without a driver.
+
+        Raises:
+            ConfigurationError: the database cannot be used; the message says what to do.
+
+        """
+        return cls(await open_engine(parse_url(url)))
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._engine.dispose()
+
+    async def create_run(self, row: RunRow) -> bool:
+        """Store an accepted run durably.
+
+        Returns:
+            False when a run of this id exists already; it is left as it is.
+
+        """
+        values = {f.name: getattr(row, f.name) for f in fields(row)}
+        statement = (
+            self._insert(runs).values(values).on_conflict_do_nothing(index_elements=["run_id"])
+        )
+        async with self._writing() as connection:
+            return (await connection.execute(statement)).rowcount == 1
+
+    async def get_run(self, run_id: str) -> RunRow | None:
+        """Get one run, or None."""
+        rows = await self._rows(select(runs).where(runs.c.run_id == run_id))
+        return RunRow(**rows[0]) if rows else None
+
+    async def update_run(self, run_id: str, **changes: Unpack[RunChanges]) -> None:
+        """Change what is given of a run.
+
+        Raises:
+            RunNotFound: no run has this id.
+
+        """
+        statement = update(runs).where(runs.c.run_id == run_id).values(dict(changes))
+        async with self._writing() as connection:
+            if (await connection.execute(statement)).rowcount == 0:
+                raise RunNotFound(f"no run has the id '{run_id}'")
+
+    async def list_runs(
+        self,
+        workflow: str | None = None,
+        states: Collection[State] | None = None,
+        limit: int = 50,
+        before: str | None = None,
+    ) -> list[RunRow]:
+        """List runs, newest first.
+
+        Args:
+            workflow: only runs of the workflow with this slug.
+            states: only runs in one of these states.
+            limit: at most so many.
+            before: the id of a run; only those that come after it in the listing.
+
+        """
+        query = select(runs).order_by(runs.c.created_at.desc(), runs.c.run_id.desc()).limit(limit)
+        if workflow is not None:
+            query = query.where(runs.c.workflow_id == workflow)
+        if states is not None:
+            query = query.where(runs.c.state.in_(states))
+        if before is not None:
+            mark = select(runs.c.created_at).where(runs.c.run_id == before).scalar_subquery()
+            tie = and_(runs.c.created_at == mark, runs.c.run_id < before)
+            query = query.where(or_(runs.c.created_at < mark, tie))
+        return [RunRow(**row) for row in await self._rows(query)]
+
+    async def unfinished_runs(self) -> list[RunRow]:
+        """List the runs that are queued or running, oldest first."""
+        query = select(runs).where(runs.c.state.in_(("queued", "running")))
+        rows = await self._rows(query.order_by(runs.c.created_at, runs.c.run_id))
+        return [RunRow(**row) for row in rows]
+
+    async def delete_run(self, run_id: str) -> None:
+        """Delete a run and its events; nothing happens when there is none."""
+        async with self._writing() as connection:
+            await connection.execute(delete(runs).where(runs.c.run_id == run_id))
+
+    async def save_workflow(
+        self, workflow_id: str, name: str, version: str, digest: str, document: dict[str, Any]
+    ) -> None:
+        """Keep a definition under its digest; the same digest again changes nothing."""
+        statement = self._insert(workflows).values(
+            digest=digest,
+            workflow_id=workflow_id,
+            name=name,
+            version=version,
+            document=document,
+            created_at=time.time(),
+        )
+        async with self._writing() as connection:
+            await connection.execute(statement.on_conflict_do_nothing(index_elements=["digest"]))
+
+    async def get_workflow(self, digest: str) -> dict[str, Any] | None:
+        """Get the document of a pinned definition, or None."""
+        rows = await self._rows(select(workflows.c.document).where(workflows.c.digest == digest))
+        return rows[0]["document"] if rows else None
+
+    async def append_events(self, run_id: str, batch: Sequence[RunEvent]) -> None:
+        """Store consecutive events as one segment.
+
+        A segment with the same first event replaces the older one, so a batch whose outcome was
+        unknown can be sent again together with what came after it.
+        """
+        if not batch:
+            return
+        statement = self._insert(events).values(
+            run_id=run_id,
+            first_seq=batch[0].seq,
+            last_seq=batch[-1].seq,
+            payload=to_json([{key: getattr(e, key) for key in _STORED} for e in batch]),
+        )
+        again = {name: statement.excluded[name] for name in ("last_seq", "payload")}
+        async with self._writing() as connection:
+            await connection.execute(
+                statement.on_conflict_do_update(index_elements=["run_id", "first_seq"], set_=again)
+            )
+
+    async def read_events(
+        self, run_id: str, after: int = 0, limit: int | None = None
+    ) -> list[RunEvent]:
+        """Read the stored events of a run in order.
+
+        Args:
+            run_id: the run.
+            after: only events with a higher ``seq``.
+            limit: at most so many; all if None.
+
+        """
+        found: list[RunEvent] = []
+        while limit is None or len(found) < limit:
+            last = found[-1].seq if found else after
+            query = select(events.c.payload).where(
+                events.c.run_id == run_id, events.c.last_seq > last
+            )
+            rows = await self._rows(query.order_by(events.c.first_seq).limit(_SEGMENTS_AT_ONCE))
+            for row in rows:
+                items = json.loads(row["payload"])
+                found += [RunEvent(run_id=run_id, **item) for item in items if item["seq"] > last]
+            if len(rows) < _SEGMENTS_AT_ONCE:
+                break
+        return found[:limit]
+
+    async def last_seq(self, run_id: str) -> int:
+        """Give the number of the last stored event, 0 when there is none."""
+        query = select(func.max(events.c.last_seq).label("last")).where(events.c.run_id == run_id)
+        return (await self._rows(query))[0]["last"] or 0
+
+    async def learn_durations(self, workflow_id: str, seconds: Mapping[str, float]) -> None:
+        """Blend measured seconds by step into the learned ones.
+
+        The mean moves by ``ALPHA * (measured - mean)``, an exponentially weighted average.
+        """
+        statement = self._insert(durations)
+        mean = durations.c.mean + ALPHA * (statement.excluded.mean - durations.c.mean)
+        statement = statement.on_conflict_do_update(
+            index_elements=["workflow_id", "step"],
+            set_={"mean": mean, "count": durations.c.count + 1},
+        )
+        rows = [
+            {"workflow_id": workflow_id, "step": step, "mean": value, "count": 1}
+            for step, value in seconds.items()
+        ]
+        if rows:
+            async with self._writing() as connection:
+                await connection.execute(statement, rows)
+
+    async def durations(self, workflow_id: str) -> dict[str, float]:
+        """Give the learned seconds by step."""
+        query = select(durations.c.step, durations.c.mean)
+        rows = await self._rows(query.where(durations.c.workflow_id == workflow_id))
+        return {row["step"]: row["mean"] for row in rows}
+
+    async def _rows(self, query: Any) -> list[dict[str, Any]]:
+        with explained(self._url):
+            async with self._engine.connect() as connection:
+                result = await connection.execute(query)
+                return [dict(row) for row in result.mappings()]
+
+    @asynccontextmanager
+    async def _writing(self) -> AsyncGenerator[AsyncConnection]:
+        with explained(self._url):
+            if self._turn is None:
+                async with writing(self._engine) as connection:
+                    yield connection
+                return
+            async with self._turn, writing(self._engine) as connection:
+                yield connection

@@ -1,0 +1,104 @@
+"""How a run is entered: for the first time, again after it stopped, or once more after it ended."""
+
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from langgraph.types import Command
+
+from stretto.engine.answers import match_answers
+from stretto.engine.records import RunRow
+from stretto.engine.retry import retry_input, steps_to_repeat
+from stretto.engine.snapshot import Snapshot
+from stretto.errors import RunConflict
+from stretto.graphs.spec import Workflow
+
+RESUMABLE = frozenset({"queued", "running", "waiting", "cancelled"})
+RETRYABLE = frozenset({"failed", "completed"})
+
+
+def new_run_id() -> str:
+    """Make an id for a run."""
+    return uuid.uuid4().hex
+
+
+def first_entry(row: RunRow) -> dict[str, Any]:
+    """Give what a run's graph is given first."""
+    return {"input": row.input or {}, "context": row.context}
+
+
+def check_same(asked: RunRow, existing: RunRow) -> None:
+    """Refuse to take one run for another.
+
+    Raises:
+        RunConflict: the id is used by a run of another workflow or input.
+
+    """
+    if (asked.digest, asked.input) != (existing.digest, existing.input):
+        raise RunConflict(
+            f"there is a run '{asked.run_id}' of another workflow or input; use another run_id"
+        )
+
+
+def check_state(row: RunRow, states: frozenset[str]) -> None:
+    """Refuse to enter a run that is in none of the given states.
+
+    Raises:
+        RunConflict: it is in another one; the message says what can be done instead.
+
+    """
+    if row.state in states:
+        return
+    hint = "retry it instead" if row.state in RETRYABLE else "resume it instead"
+    raise RunConflict(f"run {row.run_id} is {row.state}; {hint}")
+
+
+@dataclass(frozen=True, slots=True)
+class Reentry:
+    """A run that stopped or ended, and what its graph can be given to go on."""
+
+    row: RunRow
+    workflow: Workflow
+    snapshot: Snapshot | None
+
+    def resumed(self, answer: Any) -> Any:
+        """Give the entry that goes on where the run stopped.
+
+        Args:
+            answer: what a person answers, or None.
+
+        Raises:
+            RunConflict: the run waits for an answer and none is given, or the other way round.
+            InputInvalid: the answer is none of the options.
+
+        """
+        if self.snapshot is None:
+            return first_entry(self.row)
+        questions = self.snapshot.interrupts
+        if answer is not None:
+            return Command(resume=match_answers(questions, answer))
+        if self.row.state == "waiting":
+            steps = ", ".join(str(question["step"]) for question in questions)
+            raise RunConflict(f"run {self.row.run_id} waits for an answer to {steps}; give one")
+        return None
+
+    def retried(self, from_step: str | None) -> Any:
+        """Give the entry that runs failed steps again.
+
+        Args:
+            from_step: a step that is run again although it completed, or None.
+
+        Raises:
+            RunConflict: there is nothing to run again.
+            InputInvalid: the workflow has no such step.
+
+        """
+        if self.snapshot is None:
+            return first_entry(self.row)
+        state = self.snapshot.state
+        again = steps_to_repeat(self.workflow, state, from_step)
+        if not again:
+            raise RunConflict(
+                f"every step of run {self.row.run_id} completed; name the step to run from"
+            )
+        return retry_input(state, again, from_step)

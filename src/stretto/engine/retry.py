@@ -1,0 +1,67 @@
+"""What a retry runs again: what did not complete, what was undone, and all that builds on it."""
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from stretto.errors import InputInvalid
+from stretto.graphs.spec import Workflow
+from stretto.graphs.state import RunState
+from stretto.graphs.topology import needs_of
+
+AGAIN = {"status": "pending", "round": -1}
+"""A record that no round of any region counts as done."""
+
+
+def steps_to_repeat(workflow: Workflow, state: RunState, from_step: str | None) -> set[str]:
+    """Choose the top-level steps that a retry runs again.
+
+    Args:
+        workflow: what is run.
+        state: what is saved of the run.
+        from_step: a step that is run again although it completed, or None.
+
+    Raises:
+        InputInvalid: the workflow has no such step.
+
+    """
+    known = [step.id for step in workflow.steps]
+    if from_step is not None and from_step not in known:
+        close = get_close_matches(from_step, known, n=1)
+        hint = f"; did you mean '{close[0]}'?" if close else ""
+        raise InputInvalid(f"workflow '{workflow.name}' has no step '{from_step}'{hint}")
+    records = state.get("records") or {}
+    undone = {path.split("/")[0].split("#")[0].split("[")[0] for path in _undone(state)}
+    again = {
+        step
+        for step in known
+        if records.get(step, {}).get("status") != "completed" or step in undone or step == from_step
+    }
+    needs = needs_of(workflow.steps)
+    while more := {s for s in known if s not in again and again.intersection(needs[s])}:
+        again |= more
+    return again
+
+
+def retry_input(state: RunState, again: set[str], from_step: str | None) -> Mapping[str, Any]:
+    """Make the input that lets a finished thread go on: the chosen steps count as not done.
+
+    Args:
+        state: what is saved of the run.
+        again: the steps to run again.
+        from_step: a step of which nothing is kept, not even what finished inside it.
+
+    """
+    failures = state.get("failures") or {}
+    return {
+        "records": {step: AGAIN for step in again},
+        "failures": dict.fromkeys(failures),
+        "skipped": dict.fromkeys(again & set(state.get("skipped") or {})),
+        "undo": dict.fromkeys(_undone(state)),
+        "partial": {from_step: None} if from_step else {},
+    }
+
+
+def _undone(state: RunState) -> list[str]:
+    undo = state.get("undo") or {}
+    return [path for path, entry in undo.items() if entry and "done" in entry]
