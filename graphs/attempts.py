@@ -80,9 +80,8 @@ class Attempts:
         call = self.call
         async with call.slot(self.agents) as agent:
             assert agent is not None
-            call.attempts += 1
             call.agent = agent.name
-            call.emit("agent_started")
+            call.begin()
             async with call.services.breakers.guard(agent.name):
                 return await self._call_agent(agent)
 
@@ -128,7 +127,7 @@ class Attempts:
         if found is None:
             return None
         self.call.agent = found["agent"]
-        self.call.emit("agent_started", cached=True)
+        self.call.begin(cached=True)
         return Result(found["output"])
 
     async def _remember(self, output: Any) -> None:

@@ -83,6 +83,11 @@ class StepCall:
         """Publish an event of this step."""
         self.scope.emit(event, self.path, {**self.facts, "attempt": self.attempts, **data})
 
+    def begin(self, **data: Any) -> None:
+        """Note and publish that an attempt begins."""
+        self.attempts += 1
+        self.emit("agent_started", **data)
+
     @asynccontextmanager
     async def slot(
         self, agents: tuple[RegisteredAgent, ...] = ()
@@ -99,7 +104,7 @@ class StepCall:
             self._competing(ready),
             dispatcher.slot(agents, self.scope.gate, lambda: self._rank(ready)) as agent,
         ):
-            if self.activation.halted is not None:
+            if self.activation.halted is not None and not self.attempts:
                 raise NotRun
             self.scope.withdraw(ready)
             yield agent

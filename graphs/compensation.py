@@ -40,8 +40,9 @@ def undo_of(plan: StepPlan) -> Undo:
             "action": declared.action,
             "params": _render_with_own(compensate, call, output),
             "order": call.scope.order + 1,
-            "output": output,
         }
+        if call.activation.frame.prefix:  # the run's own state has no outputs of inner steps
+            entry["output"] = output
         return {call.path: entry}
 
     return undo
@@ -109,11 +110,12 @@ def add_aftermath(
 
     """
 
-    def nothing(state: RunState, activation: Activation) -> Mapping[str, Any]:
-        return {"repeat": False}
+    # The edge of a node sees that node's writes and not its neighbours', so it must write.
+    def settle(state: RunState, activation: Activation) -> Mapping[str, Any]:
+        return {"more": activation.halted is not None}
 
     async def after_steps(state: RunState) -> str:
-        return _next(state, extras, ()) if failed(state) else END
+        return COMPENSATE if state.get("more") else END
 
     async def after_compensation(state: RunState) -> str:
         return _next(state, extras, ())
@@ -122,8 +124,8 @@ def add_aftermath(
         return _next(state, extras, (ON_FAILURE,))
 
     targets = [COMPENSATE, *extras, END]
-    builder.add_node(SETTLE, region.watch(nothing))
-    builder.add_conditional_edges(SETTLE, after_steps, targets)
+    builder.add_node(SETTLE, region.watch(settle))
+    builder.add_conditional_edges(SETTLE, after_steps, [COMPENSATE, END])
     builder.add_node(COMPENSATE, compensator(workflow, services, make_frame))
     builder.add_conditional_edges(COMPENSATE, after_compensation, targets)
     for name, node in extras.items():
@@ -145,12 +147,14 @@ def compensator(workflow: Workflow, services: Services, make_frame: MakeFrame) -
         state: RunState, config: RunnableConfig, runtime: Runtime[Any]
     ) -> Mapping[str, Any]:
         path = next_undo(state)
-        assert path is not None
+        if path is None:
+            return {"more": False}
         entry = (state.get("undo") or {})[path]
         frame = make_frame(state, runtime)
         plan = _plan(path, entry, workflow.defaults)
         activation = Activation([plan.step.id], {}, frame, RunState(), config, None)
         call = StepCall(plan, workflow, services, activation, config, frame.roots)
+        call.input = entry.get("output", (state.get("outputs") or {}).get(path))
         error = await _undo(call, entry, services.agents)
         facts = {"step": path, "agent": entry["agent"], "task": entry["action"]}
         frame.scope.emit("step_compensated", path, {**facts, "error_message": error})
@@ -164,7 +168,7 @@ async def _undo(call: StepCall, entry: Mapping[str, Any], agents: AgentRegistry)
     task = Task(
         action=entry["action"],
         params=entry["params"],
-        input=entry["output"],
+        input=call.input,
         context=call.roots.get("context") or {},
         run_id=call.scope.run["id"],
         step_id=call.plan.step.id,

@@ -174,7 +174,7 @@ def _to_json(value: Any, *, sort: bool = True) -> Any:
         return value.total_seconds()
     if isinstance(value, float) and isfinite(value):
         return value
-    kind = {bytearray: "bytes", float: str(value)}.get(type(value), "a type")
+    kind = "bytes" if isinstance(value, bytearray) else f"{value}"
     raise ExpressionError(f"the expression gives {kind}, which is no JSON value")
 
 

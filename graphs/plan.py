@@ -95,9 +95,8 @@ def compile_guard(
     """Compile a guard, written as CEL or as one of the typed conditions."""
     if when is None:
         return None
-    return compile_expression(
-        when if isinstance(when, str) else translate_condition(when), declared
-    )
+    text = when if isinstance(when, str) else translate_condition(when)
+    return compile_expression(text, declared)
 
 
 def holds(guard: Expression, names: Names) -> bool:

@@ -56,7 +56,7 @@ class Region:
             builder.add_edge(START, name)
 
     def watch(self, react: Callable[[RunState, Activation], Mapping[str, Any]]) -> Node:
-        """Make a node that waits until every step has ended and then writes what ``react`` gives."""
+        """Make a node that waits until every step has ended and writes what ``react`` gives."""
 
         async def watcher(
             state: RunState, config: RunnableConfig, runtime: Runtime[Any]

@@ -1,4 +1,4 @@
-"""What a running graph shares in process: services of the host, the run, and where a region sits."""
+"""What a running graph shares in process: the host's services, the run, a region's place in it."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence

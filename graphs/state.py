@@ -51,8 +51,8 @@ class RunState(TypedDict, total=False):
     """Compensations of completed steps by path, with everything they need resolved."""
     round: int
     """The round that a loop is in, from 1."""
-    repeat: bool
-    """Whether the loop goes on."""
+    more: bool
+    """Whether something follows the steps: a loop's next round, or what a failure calls for."""
     case: str | None
     """The case that a branch took."""
 

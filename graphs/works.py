@@ -1,4 +1,4 @@
-"""What each plain kind of step does: an agent call, an HTTP request, an approval, a transformation."""
+"""What each plain kind of step does: an agent call, an HTTP request, an approval, a transform."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -61,7 +61,7 @@ def transform_work(plan: StepPlan) -> Work:
     """Apply a step's transforms to its input."""
 
     async def run(call: StepCall) -> Result:
-        call.emit("agent_started")
+        call.begin()
         return Result(_transform(call, call.input))
 
     return run
@@ -99,7 +99,7 @@ def approval_work(plan: StepPlan, approval: Approval) -> Work:
     message = compile_template(approval.message, plan.declared)
 
     async def run(call: StepCall) -> Result:
-        call.emit("agent_started")
+        call.begin()
         question: dict[str, Any] = {
             "step": call.path,
             "message": render(message, call.names),

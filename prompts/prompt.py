@@ -36,7 +36,7 @@ class _JsonList(list[Any]):
 
 def _readable(value: Any) -> Any:
     if isinstance(value, Mapping):
-        mapping = cast(Mapping[Any, Any], value)
+        mapping = cast(Mapping[str, Any], value)
         return _JsonDict({str(key): _readable(item) for key, item in mapping.items()})
     if isinstance(value, list | tuple):
         return _JsonList(_readable(item) for item in cast(Iterable[Any], value))

@@ -137,7 +137,7 @@ def _wanted(risk: Row) -> dict[str, str]:
             continue
         names: list[str] = [factor["name"]]
         if factor["name"] == "warnings":
-            names = [FROM_SIGNALS.get(kind, kind) for kind in risk["signals"]]
+            names = [FROM_SIGNALS.get(kind, str(kind)) for kind in risk["signals"]]
         for name in names:
             wanted.setdefault(name, factor["evidence"])
     return wanted

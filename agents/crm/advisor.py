@@ -67,7 +67,11 @@ def prompt_values(
     good.sort(key=lambda row: STRENGTHS.index(row["name"]))
     strengths = [row["evidence"] for row in good[: MOST_STRENGTHS if drivers else MOST_DRIVERS]]
     return {
-        "account": {**account, "headline": headline(account)},
+        "account": {
+            "account_id": _harmless(str(account.get("account_id"))),
+            "name": _harmless(str(account.get("name"))),
+            "headline": _harmless(headline(account)),
+        },
         "level": risk["level"],
         "score": f"{risk['score']:.2f}",
         "confidence": f"{risk['confidence']:.2f}",
@@ -75,7 +79,10 @@ def prompt_values(
         "drivers": [_harmless(text) for text in drivers],
         "strengths": [_harmless(text) for text in strengths],
         "history": [_event(row) for row in _newest_first(history)],
-        "steps": [{"number": place, **step} for place, step in enumerate(steps, start=1)],
+        "steps": [
+            {"number": place, **step, "owner": _harmless(step["owner"])}
+            for place, step in enumerate(steps, start=1)
+        ],
     }
 
 

@@ -57,7 +57,7 @@ async def run_inside(call: StepCall, graph: Graph, state: Mapping[str, Any], fra
         PartlyDone: a step inside failed and that ends the container.
 
     """
-    call.emit("agent_started")
+    call.begin()
     limit = call.plan.step.timeout
     seeds = (call.activation.state.get("partial") or {}).get(call.plan.step.id) or {}
     try:

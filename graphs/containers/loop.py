@@ -39,8 +39,8 @@ def loop_work(loop: Loop, nodes: list[StepNode], until: Expression) -> Work:
     def decide(state: RunState, activation: Activation) -> Mapping[str, Any]:
         number = state.get("round", 1)
         over = activation.halted is not None or number >= loop.max_iterations
-        repeat = not over and not holds(until, activation.names())
-        return {"repeat": repeat, "round": number + 1 if repeat else number}
+        more = not over and not holds(until, activation.names())
+        return {"more": more, "round": number + 1 if more else number}
 
     region = Region(nodes, frame_of_round)
     builder = new_graph()
@@ -49,7 +49,7 @@ def loop_work(loop: Loop, nodes: list[StepNode], until: Expression) -> Work:
     region.enter_from_start(builder, UNTIL)
 
     async def again_or_out(state: RunState) -> str | list[str]:
-        return body if state.get("repeat") else END
+        return body if state.get("more") else END
 
     builder.add_conditional_edges(UNTIL, again_or_out, [*body, END])
     graph = builder.compile(checkpointer=None)

@@ -66,7 +66,7 @@ def map_work(
     async def run(call: StepCall) -> Result:
         items = over(call)
         if not items:
-            call.emit("agent_started")
+            call.begin()
             return Result([])
         seeds = (call.activation.state.get("partial") or {}).get(call.plan.step.id) or {}
         frame = inner_frame(call, call.path)
