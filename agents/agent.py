@@ -1,11 +1,11 @@
 """What an agent is, and the task that one call is given."""
 
-import asyncio
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
+from stretto.agents.threads import in_thread
 from stretto.errors import ConfigurationError
 
 Emit = Callable[[str], None]
@@ -55,7 +55,7 @@ class Usage:
         }
 
 
-def _discard(text: str) -> None:
+def discard(text: str) -> None:
     """Publish to nobody."""
 
 
@@ -80,10 +80,10 @@ class Task(Mapping[str, Any]):
     messages: tuple[Any, ...] = ()
     """The conversation so far."""
     idempotency_key: str = ""
-    """The same for every try of this call, also after a crash; hand it to services that take one."""
+    """The same for every try of this call, also after a crash, for services that take one."""
     usage: Usage = field(default_factory=Usage)
     """Where a model agent adds what its calls cost."""
-    publish: Emit = field(default=_discard, repr=False)
+    publish: Emit = field(default=discard, repr=False)
     """Publishes streamed text without waiting; ``emit`` is the door for agents."""
 
     FIELDS: ClassVar[tuple[str, ...]] = (
@@ -228,7 +228,7 @@ async def call(target: Any, task: Task) -> Any:
         return await _drain(function(task), task)
     if inspect.iscoroutinefunction(function):
         return await function(task)
-    result = await asyncio.to_thread(function, task)
+    result = await in_thread(function, task)
     if inspect.isasyncgen(result):
         return await _drain(result, task)
     return await result if isinstance(result, Awaitable) else result

@@ -1,13 +1,15 @@
 """A circuit breaker around every agent: one that keeps failing is left alone for a while."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from purgatory import AsyncCircuitBreakerFactory
 from purgatory.domain.model import OpenedState
 from purgatory.service._async.circuitbreaker import AsyncCircuitBreaker
 
 from stretto.errors import CircuitOpen
+
+T = TypeVar("T")
 
 
 class Breakers:
@@ -32,9 +34,12 @@ class Breakers:
         self._factory = AsyncCircuitBreakerFactory(threshold, reset_after)
         self._breakers: dict[str, AsyncCircuitBreaker] = {}
 
-    @asynccontextmanager
-    async def guard(self, agent: str) -> AsyncIterator[None]:
-        """Let a call of ``agent`` through and count how it ends.
+    async def run(self, agent: str, call: Callable[[], Awaitable[T]]) -> T:
+        """Make a call of ``agent`` unless it is left alone now, and count how it ends.
+
+        Args:
+            agent: whose breaker it is.
+            call: makes the call.
 
         Raises:
             CircuitOpen: it failed too often lately.
@@ -46,7 +51,7 @@ class Breakers:
             self._breakers[agent] = breaker
         try:
             async with breaker:
-                yield
+                return await call()
         except OpenedState as error:
             raise CircuitOpen(
                 f"agent '{agent}' failed too often lately and is not called for a while",

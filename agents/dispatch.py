@@ -3,8 +3,7 @@
 import asyncio
 import heapq
 import itertools
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -75,28 +74,31 @@ class Dispatcher:
         self._lanes: dict[tuple[int, tuple[str, ...]], Lane] = {}
         self._numbers = itertools.count()
 
-    @asynccontextmanager
-    async def slot(
+    async def acquire(
         self, agents: tuple[RegisteredAgent, ...], run: Gate, rank: Callable[[], Rank]
-    ) -> AsyncIterator[RegisteredAgent | None]:
-        """Wait for a slot and hold it.
+    ) -> Slot:
+        """Wait for a slot; whoever holds one gives it back with ``release``.
 
         Args:
             agents: who could do it; empty for work that no agent does.
             run: the slots of the run.
             rank: how urgent it is; asked again whenever the order may have changed.
 
-        Yields:
-            The agent chosen, the least loaded of those that could; None without agents.
+        Returns:
+            The slot, with the agent chosen: the least loaded of those that could.
 
         """
         held = None if self._lanes else self._claim(agents, run)
-        if held is None:
-            held = await self._wait(agents, run, rank)
-        try:
-            yield held.agent
-        finally:
-            self._give_back(held)
+        return await self._wait(agents, run, rank) if held is None else held
+
+    def release(self, slot: Slot) -> None:
+        """Give a slot back, to the most urgent of those that wait."""
+        self._gate.used -= 1
+        slot.run.used -= 1
+        if slot.agent is not None:
+            self._gate_of(slot.agent).used -= 1
+        if self._lanes:
+            self._share_out()
 
     def load(self) -> dict[str, int]:
         """Count the calls running now, by agent."""
@@ -146,16 +148,8 @@ class Dispatcher:
             return await granted
         except asyncio.CancelledError:
             if granted.done() and not granted.cancelled():
-                self._give_back(granted.result())
+                self.release(granted.result())
             raise
-
-    def _give_back(self, slot: Slot) -> None:
-        self._gate.used -= 1
-        slot.run.used -= 1
-        if slot.agent is not None:
-            self._gate_of(slot.agent).used -= 1
-        if self._lanes:
-            self._share_out()
 
     def _share_out(self) -> None:
         """Give free slots to the most urgent heads of lanes until nothing more fits."""
@@ -176,6 +170,8 @@ class Dispatcher:
                 heapq.heappop(lane.waiting)
             if not lane.waiting:
                 del self._lanes[key]
-            elif id(lane) not in stuck and (best is None or lane.waiting[0][:2] < best.waiting[0][:2]):
+            elif id(lane) not in stuck and (
+                best is None or lane.waiting[0][:2] < best.waiting[0][:2]
+            ):
                 best = lane
         return best

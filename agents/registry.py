@@ -60,8 +60,7 @@ class AgentRegistry:
             capabilities=frozenset(
                 getattr(target, "capabilities", ()) if capabilities is None else capabilities
             ),
-            max_concurrent_tasks=max_concurrent_tasks
-            or getattr(target, "max_concurrent_tasks", 5),
+            max_concurrent_tasks=max_concurrent_tasks or getattr(target, "max_concurrent_tasks", 5),
             target=target,
         )
         if entry.name in self._agents:

@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +11,6 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.graph import START, StateGraph
-from langgraph.graph.state import CompiledStateGraph
 from typing_extensions import TypedDict
 
 from benchmarks.journal import Journal, WrongRun
@@ -22,7 +21,8 @@ from stretto.graphs.compile import compile_workflow
 from stretto.graphs.spec import Step, Workflow
 
 ASYNCIO, LANGGRAPH, STRETTO, ENGINE = "asyncio", "LangGraph", "Stretto", "Stretto Engine"
-Graph = CompiledStateGraph[Any, Any, Any, Any]
+Graph = Any
+"""A compiled graph; LangGraph's own type is only partly known to type checkers."""
 Saver = BaseCheckpointSaver[Any]
 Outputs = Mapping[str, Any]
 Runner = Callable[[], Awaitable[Outputs]]
@@ -88,7 +88,7 @@ def stretto_contender(dag: Dag, saver: Saver | None = None, at_once: int = 1) ->
 
 
 @asynccontextmanager
-async def engine_contender(dag: Dag, home: Path) -> AsyncIterator[DagContender]:
+async def engine_contender(dag: Dag, home: Path) -> AsyncGenerator[DagContender]:
     """Run the DAG in a Stretto engine: checkpoints, records, events, leases."""
     journal, workflow = Journal(dag), workflow_of(dag)
     async with open_engine(home, [worker(journal)]) as engine:
@@ -102,20 +102,32 @@ async def engine_contender(dag: Dag, home: Path) -> AsyncIterator[DagContender]:
         yield DagContender(ENGINE, journal, run)
 
 
+def merge(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """Join the outputs of steps."""
+    return {**old, **new}
+
+
 class PlainState(TypedDict, total=False):
-    """What the plain graph keeps: as much as Stretto needs to go on after a crash."""
+    """What the plain graph keeps: the input, and the output of every step."""
 
     input: dict[str, Any]
-    outputs: Annotated[dict[str, Any], lambda old, new: {**old, **new}]
+    outputs: Annotated[dict[str, Any], merge]
 
 
 def plain_graph(dag: Dag, journal: Journal, saver: Saver | None = None) -> Graph:
     """Lay the DAG out 1:1: ``add_node`` per step, ``add_edge`` for what it needs."""
-    builder: StateGraph[Any, Any, Any, Any] = StateGraph(PlainState)
+    builder: Any = StateGraph(PlainState)
     for job in dag:
         builder.add_node(job.id, _node(job, journal))
-        builder.add_edge(list(job.needs) if len(job.needs) > 1 else (*job.needs, START)[0], job.id)
+        builder.add_edge(_edge(job), job.id)
     return builder.compile(checkpointer=saver)
+
+
+def _edge(job: Job) -> str | list[str]:
+    """Give where the edge to a job begins; only several needs ask for the dearer joining edge."""
+    if len(job.needs) > 1:
+        return list(job.needs)
+    return job.needs[0] if job.needs else START
 
 
 def _node(job: Job, journal: Journal) -> Any:
@@ -149,8 +161,9 @@ def graph_runner(graph: Graph, saver: Saver | None, given: Outputs | None = None
 
     async def run() -> Outputs:
         entry = {"input": dict(given or {}), "outputs": {}}
-        state = await graph.ainvoke(entry, run_config(), **options)
-        return state["outputs"]
+        state: Outputs = await graph.ainvoke(entry, run_config(), **options)
+        outputs: Outputs = state["outputs"]
+        return outputs
 
     return run
 
@@ -164,7 +177,7 @@ def run_config() -> RunnableConfig:
 
 
 @asynccontextmanager
-async def open_saver(folder: Path, name: str) -> AsyncIterator[AsyncSqliteSaver]:
+async def open_saver(folder: Path, name: str) -> AsyncGenerator[AsyncSqliteSaver]:
     """Open LangGraph's SQLite checkpointer on a file of its own."""
     folder.mkdir(parents=True, exist_ok=True)
     async with AsyncSqliteSaver.from_conn_string(str(folder / f"{name}.db")) as saver:

@@ -78,6 +78,7 @@ class Activation:
     def _fill(self, saved: Mapping[str, Any]) -> None:
         """Set the futures of steps whose records are saved."""
         scope = self.frame.scope
+        scope.undo.update(saved.get("undo") or {})
         for step, record in (saved.get("records") or {}).items():
             future = self.futures.get(step)
             if future is None or future.done() or record.get("round", 0) != self.round:
@@ -130,6 +131,7 @@ class Activation:
 
     def settle(self, step: str, outcome: Outcome) -> None:
         """Let everything that waits for a step go on."""
+        self.frame.scope.undo.update(outcome.undo)
         future = self.futures[step]
         if not future.done():
             future.set_result(outcome)

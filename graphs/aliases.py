@@ -6,6 +6,7 @@ from typing import Any
 from stretto.graphs.forms import ids, kinds, policies, wholes
 from stretto.graphs.forms.rewriting import Rewrite
 from stretto.graphs.paths import join
+from stretto.graphs.plaindata import is_list, is_mapping
 
 WORKFLOW = {
     "phases": "steps",
@@ -73,15 +74,16 @@ def workflow_defaults(document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for room in ("ai", "stretto"):
         section = document.get(room)
-        workflows = section.get("workflows") if isinstance(section, Mapping) else None
-        for name, values in (workflows or {}).items():
-            plain = {key.removeprefix("default_"): value for key, value in values.items()}
-            found.setdefault(name, {}).update(plain)
+        workflows = section.get("workflows") if is_mapping(section) else None
+        for name, values in workflows.items() if is_mapping(workflows) else ():
+            plain = values.items() if is_mapping(values) else ()
+            named = {key.removeprefix("default_"): value for key, value in plain}
+            found.setdefault(name, {}).update(named)
     return found
 
 
 def _scope(value: Any, source: str, path: str, moved: dict[str, str]) -> Any:
-    if not isinstance(value, list | tuple):
+    if not is_list(value):
         return value
     steps = [
         _step(step, join(source, index), join(path, index), moved)
@@ -91,7 +93,7 @@ def _scope(value: Any, source: str, path: str, moved: dict[str, str]) -> Any:
 
 
 def _step(value: Any, source: str, path: str, moved: dict[str, str]) -> Any:
-    if not isinstance(value, Mapping):
+    if not is_mapping(value):
         return value
     step = Rewrite(value, source, path, moved)
     ids.take_id(step)
@@ -114,7 +116,7 @@ def _step(value: Any, source: str, path: str, moved: dict[str, str]) -> Any:
 def _renamed(
     value: Any, source: str, path: str, moved: dict[str, str], table: Mapping[str, str]
 ) -> Any:
-    if not isinstance(value, Mapping):
+    if not is_mapping(value):
         return value
     inner = Rewrite(value, source, path, moved)
     inner.rename(table)
@@ -122,7 +124,7 @@ def _renamed(
 
 
 def _body(value: Any, source: str, path: str, moved: dict[str, str]) -> Any:
-    if not isinstance(value, Mapping):
+    if not is_mapping(value):
         return value
     body = Rewrite(value, source, path, moved)
     body.rename({**WORKFLOW, **(LOOP if path.endswith("loop") else {**MAP, **POLICY})})
@@ -134,7 +136,7 @@ def _body(value: Any, source: str, path: str, moved: dict[str, str]) -> Any:
 
 
 def _branch(value: Any, source: str, path: str, moved: dict[str, str]) -> Any:
-    if not isinstance(value, Mapping):
+    if not is_mapping(value):
         return value
     branch = Rewrite(value, source, path, moved)
     branch.replace("cases", lambda cases, at, to: _cases(cases, at, to, moved))
@@ -143,7 +145,7 @@ def _branch(value: Any, source: str, path: str, moved: dict[str, str]) -> Any:
 
 
 def _cases(value: Any, source: str, path: str, moved: dict[str, str]) -> Any:
-    if not isinstance(value, Mapping):
+    if not is_mapping(value):
         return value
     cases = Rewrite(value, source, path, moved, keep_none=True)
     for name in list(cases.data):
@@ -153,10 +155,10 @@ def _cases(value: Any, source: str, path: str, moved: dict[str, str]) -> Any:
 
 def _case(value: Any, source: str, path: str, moved: dict[str, str]) -> Any:
     """Take a case that is only a list of steps for its steps."""
-    if isinstance(value, list | tuple):
+    if is_list(value):
         moved[join(path, "steps")] = source
         return {"steps": _scope(value, source, join(path, "steps"), moved)}
-    if not isinstance(value, Mapping):
+    if not is_mapping(value):
         return value
     case = Rewrite(value, source, path, moved)
     case.rename(WORKFLOW)
@@ -165,7 +167,7 @@ def _case(value: Any, source: str, path: str, moved: dict[str, str]) -> Any:
 
 
 def _policy(value: Any, source: str, path: str, moved: dict[str, str]) -> Any:
-    if not isinstance(value, Mapping):
+    if not is_mapping(value):
         return value
     policy = Rewrite(value, source, path, moved)
     policy.rename(POLICY)
@@ -175,7 +177,7 @@ def _policy(value: Any, source: str, path: str, moved: dict[str, str]) -> Any:
 
 
 def _triggers(value: Any, source: str, path: str, moved: dict[str, str]) -> Any:
-    if not isinstance(value, list | tuple):
+    if not is_list(value):
         return value
     return [
         _renamed(item, join(source, i), join(path, i), moved, TRIGGER)

@@ -1,7 +1,7 @@
 """From declared steps to step nodes: each kind gets its work, containers their subgraphs."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from stretto.errors import StepFailed
@@ -9,7 +9,13 @@ from stretto.graphs.attempts import Result
 from stretto.graphs.call import StepCall, Work
 from stretto.graphs.compensation import undo_of
 from stretto.graphs.containers.branch import DEFAULT_CASE, branch_work
-from stretto.graphs.containers.inside import Graph, inner_frame, run_inside
+from stretto.graphs.containers.inside import (
+    Graph,
+    check_inside,
+    go_inside,
+    inner_frame,
+    partly_done,
+)
 from stretto.graphs.containers.loop import loop_work
 from stretto.graphs.containers.map import bounded, item_steps_work, map_work
 from stretto.graphs.dataflow import StepNode
@@ -21,10 +27,9 @@ from stretto.graphs.plan import (
     merge_policies,
     names_in,
     plan_steps,
-    render,
 )
 from stretto.graphs.runtime import Services
-from stretto.graphs.spec import Map, Policy, Step, Workflow
+from stretto.graphs.spec import Fallback, Map, Policy, Step, Workflow
 from stretto.graphs.templates import compile_template
 from stretto.graphs.works import (
     agent_work,
@@ -117,6 +122,8 @@ class Assembler:
         if not each.steps:
             work = agent_work(item, self.services.agents)
         limit = 1 if self.workflow.mode == "sequential" else each.max_parallel
+        if isinstance(each.on_error, Fallback):
+            item = replace(item, fallback=compile_template(each.on_error.fallback, declared))
         node = self._node(item, bounded(work))
         return map_work(each, node, items_of(as_template(each.over, plan.declared)), limit)
 
@@ -127,8 +134,11 @@ class Assembler:
             checked = check_input(workflow, given)
             frame = inner_frame(call, f"{call.path}/")
             state = {"input": checked, "context": dict(call.roots.get("context") or {})}
-            ended = await run_inside(call, graph, state, frame)
+            ended = await go_inside(call, graph, state, frame)
             summary = summarize(workflow, ended, call.scope.run)
+            if not summary.success:
+                check_inside(call, ended)
+                raise partly_done(ended, summary.errors[-1].code, str(summary.errors[-1]))
             return Result(summary.output, ended.get("undo") or {})
 
         return run
@@ -157,7 +167,7 @@ Value = Callable[[StepCall], Any]
 def as_template(text: str, declared: frozenset[str]) -> Value:
     """Read an expression that may be written bare or as ``${...}``."""
     template = compile_template(text if "${" in text else "${" + text + "}", declared)
-    return lambda call: render(template, call.names)
+    return lambda call: call.render(template)
 
 
 def items_of(over: Value) -> Callable[[StepCall], list[Any]]:

@@ -4,15 +4,17 @@ import asyncio
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import tenacity
-from pydantic_core import PydanticSerializationError, to_json, to_jsonable_python
+from pydantic_core import to_json
 
-from stretto.agents.agent import Emit, Task
+from stretto.agents.agent import Emit, Task, discard
 from stretto.agents.registry import RegisteredAgent
 from stretto.errors import BudgetExceeded, StepFailed, StepTimedOut
 from stretto.graphs.causes import describe, is_retryable, retry_after
+from stretto.graphs.jsonable import as_json
 from stretto.graphs.spec import Retry
 
 if TYPE_CHECKING:
@@ -78,21 +80,27 @@ class Attempts:
 
     async def _attempt(self) -> Any:
         call = self.call
-        async with call.slot(self.agents) as agent:
-            assert agent is not None
-            call.agent = agent.name
+        slot = await call.acquire(self.agents)
+        try:
+            assert slot.agent is not None
+            call.agent = slot.agent.name
             call.begin()
-            async with call.services.breakers.guard(agent.name):
-                return await self._call_agent(agent)
+            return await call.services.breakers.run(
+                slot.agent.name, partial(self._call_agent, slot.agent)
+            )
+        finally:
+            call.release(slot)
 
     async def _call_agent(self, agent: RegisteredAgent) -> Any:
         call = self.call
         check_budget(call)
-        task = replace(self.task, attempt=call.attempts, publish=self._publisher())
+        task = replace(self.task, attempt=call.attempts, publish=publisher(call))
         limit = call.scope.time_left(call.plan.policy.timeout)
+        if limit is None:
+            return as_json(await run_agent(agent, task), agent.name)
         try:
             async with asyncio.timeout(limit) as deadline:
-                output = await agent.run(task)
+                output = await run_agent(agent, task)
         except TimeoutError as error:
             if not deadline.expired():
                 raise
@@ -100,18 +108,6 @@ class Attempts:
                 f"agent '{agent.name}' did not finish within {limit:g} s", retryable=True
             ) from error
         return as_json(output, agent.name)
-
-    def _publisher(self) -> Emit:
-        call = self.call
-        if call.plan.step.stream == "none":
-            return lambda text: None
-        data = {**call.facts, "attempt": call.attempts, "stream": call.plan.step.stream}
-        emit, path = call.scope.emit, call.path
-
-        def publish(text: str) -> None:
-            emit("agent_stream", path, {**data, "content": text})
-
-        return publish
 
     def _key(self) -> tuple[tuple[str, ...], str]:
         task = self.task
@@ -136,6 +132,44 @@ class Attempts:
             return
         ttl = None if policy.ttl is None else max(1, round(policy.ttl))
         await cache.aset({self._key(): ({"output": output, "agent": self.call.agent}, ttl)})
+
+
+async def run_agent(agent: RegisteredAgent, task: Task) -> Any:
+    """Call an agent in a task of its own, so that ending its task fails its step and nothing else.
+
+    Raises:
+        StepFailed: it was cancelled though nobody cancelled this run, or it raised SystemExit.
+
+    """
+    work = asyncio.create_task(_stay(agent, task))
+    try:
+        return await work
+    except asyncio.CancelledError as error:
+        current = asyncio.current_task()
+        if current is not None and current.cancelling():
+            raise
+        raise StepFailed(f"agent '{agent.name}' cancelled itself") from error
+
+
+async def _stay(agent: RegisteredAgent, task: Task) -> Any:
+    try:
+        return await agent.run(task)
+    except SystemExit as error:
+        raise StepFailed(f"agent '{agent.name}' tried to end the process") from error
+
+
+def publisher(call: "StepCall") -> Emit:
+    """Make the function through which an attempt publishes its tokens."""
+    stream = call.plan.step.stream
+    if stream == "none":
+        return discard
+    data = {**call.facts, "attempt": call.attempts, "stream": stream}
+    emit, path = call.scope.emit, call.path
+
+    def publish(text: str) -> None:
+        emit("agent_stream", path, {**data, "content": text})
+
+    return publish
 
 
 def wait_before_retry(retry: Retry, state: tenacity.RetryCallState) -> float:
@@ -175,20 +209,3 @@ def check_budget(call: "StepCall") -> None:
     for name, (limit, used) in spent.items():
         if limit is not None and used >= limit:
             raise BudgetExceeded(f"the run has used its budget of {limit:g} {name}; raise it")
-
-
-def as_json(output: Any, agent: str) -> Any:
-    """Turn an agent's output into plain JSON data.
-
-    Raises:
-        StepFailed: it holds something that JSON has no form for.
-
-    """
-    if output is None or isinstance(output, str | bool | int):
-        return output
-    try:
-        return to_jsonable_python(output)
-    except (PydanticSerializationError, ValueError, RecursionError, UnicodeError) as error:
-        raise StepFailed(
-            f"agent '{agent}' returned something that is no JSON: {error}", code="not_json"
-        ) from error

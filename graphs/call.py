@@ -1,21 +1,21 @@
 """One step being carried out: what it sees, how it competes for a slot, what it publishes."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
 
-from stretto.agents.dispatch import Rank
+from stretto.agents.dispatch import Rank, Slot
 from stretto.agents.registry import RegisteredAgent
 from stretto.events import EventType
 from stretto.graphs.activation import Activation
 from stretto.graphs.attempts import Result
 from stretto.graphs.expressions import Names
-from stretto.graphs.plan import StepPlan
+from stretto.graphs.plan import StepPlan, render
 from stretto.graphs.runtime import ReadyStep, RunScope, Services
 from stretto.graphs.spec import Workflow
+from stretto.graphs.templates import Template
 
 
 class NotRun(Exception):
@@ -73,6 +73,15 @@ class StepCall:
         names = self.activation.names()
         return Names(self.roots, names.outputs, names.steps)
 
+    def render(self, template: Template) -> Any:
+        """Fill a template in with what the step can see.
+
+        Raises:
+            StepFailed: one of its references cannot be evaluated.
+
+        """
+        return render(template, self.names) if template.expressions else template.value
+
     @property
     def facts(self) -> dict[str, Any]:
         """What every event of the step says."""
@@ -88,26 +97,28 @@ class StepCall:
         self.attempts += 1
         self.emit("agent_started", **data)
 
-    @asynccontextmanager
-    async def slot(
-        self, agents: tuple[RegisteredAgent, ...] = ()
-    ) -> AsyncIterator[RegisteredAgent | None]:
-        """Compete for a slot of the run and of one of ``agents``.
+    async def acquire(self, agents: tuple[RegisteredAgent, ...] = ()) -> Slot:
+        """Compete for a slot of the run and of one of ``agents``; ``release`` gives it back.
 
         Raises:
-            NotRun: the region began to end while this step waited.
+            NotRun: the region began to end while this step waited for its first attempt.
 
         """
-        ready = ReadyStep(self.plan.step, self.path, self._remaining(), self.plan.position)
-        dispatcher = self.services.dispatcher
-        async with (
-            self._competing(ready),
-            dispatcher.slot(agents, self.scope.gate, lambda: self._rank(ready)) as agent,
-        ):
-            if self.activation.halted is not None and not self.attempts:
-                raise NotRun
-            self.scope.withdraw(ready)
-            yield agent
+        dispatcher, gate = self.services.dispatcher, self.scope.gate
+        ready = self._compete() if self.services.rules else None
+        try:
+            slot = await dispatcher.acquire(agents, gate, lambda: self._rank(ready))
+        finally:
+            if ready is not None:
+                self.scope.withdraw(ready)
+        if self.activation.halted is not None and not self.attempts:
+            dispatcher.release(slot)
+            raise NotRun
+        return slot
+
+    def release(self, slot: Slot) -> None:
+        """Give a slot back."""
+        self.services.dispatcher.release(slot)
 
     def _remaining(self) -> float:
         """Give the seconds from here to the end of the run, learned ones before estimated ones."""
@@ -115,32 +126,26 @@ class StepCall:
         static = f"{frame.static}{self.plan.step.id}"
         return self.scope.remaining.get(static, self.plan.remaining) + frame.beyond
 
-    @asynccontextmanager
-    async def _competing(self, ready: ReadyStep) -> AsyncIterator[None]:
-        """Show the ready step to the adaptation rules while it waits."""
-        rules = self.services.rules
-        if not rules:
-            yield
-            return
+    def _compete(self) -> ReadyStep:
+        """Show this step to the adaptation rules beside all that wait, and apply the boosts."""
+        ready = ReadyStep(self.plan.step, self.path, self._remaining(), self.plan.position)
         self.scope.ready.append(ready)
         for other in self.scope.ready:
             other.priority_boost = 0.0
-        for rule in rules:
+        for rule in self.services.rules:
             rule(self.workflow, self.scope.ready)
         self.services.dispatcher.reorder()
-        try:
-            yield
-        finally:
-            self.scope.withdraw(ready)
+        return ready
 
-    def _rank(self, ready: ReadyStep) -> Rank:
-        """Order by the run's priority, then by the workflow's mode."""
+    def _rank(self, ready: ReadyStep | None) -> Rank:
+        """Order by the run's priority, then the rules' boost, then by the workflow's mode."""
         outer = self.activation.frame.rank
+        first = self.scope.priority, -ready.priority_boost if ready else 0.0
         if self.workflow.mode == "adaptive":
-            return self.scope.priority, -ready.priority_boost, -ready.remaining, *outer
+            return *first, -self._remaining(), *outer
         if self.workflow.mode == "pipeline":
-            return self.scope.priority, -ready.priority_boost, *outer, -ready.position
-        return self.scope.priority, -ready.priority_boost, *outer
+            return *first, *outer, -self.plan.position
+        return *first, *outer
 
 
 Work = Callable[[StepCall], Awaitable[Result]]

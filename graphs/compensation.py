@@ -1,9 +1,11 @@
 """What happens once a run has failed: compensations in reverse order, clean-up, the fallback."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
+from langgraph.errors import GraphBubbleUp
 from langgraph.graph import END
 from langgraph.runtime import Runtime
 
@@ -151,6 +153,7 @@ def compensator(workflow: Workflow, services: Services, make_frame: MakeFrame) -
             return {"more": False}
         entry = (state.get("undo") or {})[path]
         frame = make_frame(state, runtime)
+        frame = replace(frame, scope=frame.scope.without_limits())
         plan = _plan(path, entry, workflow.defaults)
         activation = Activation([plan.step.id], {}, frame, RunState(), config, None)
         call = StepCall(plan, workflow, services, activation, config, frame.roots)
@@ -158,7 +161,9 @@ def compensator(workflow: Workflow, services: Services, make_frame: MakeFrame) -
         error = await _undo(call, entry, services.agents)
         facts = {"step": path, "agent": entry["agent"], "task": entry["action"]}
         frame.scope.emit("step_compensated", path, {**facts, "error_message": error})
-        return {"undo": {path: {**entry, "done": error is None, "error": error}}}
+        undone = {path: {**entry, "done": error is None, "error": error}}
+        frame.scope.undo.update(undone)
+        return {"undo": undone}
 
     return compensate
 
@@ -177,6 +182,8 @@ async def _undo(call: StepCall, entry: Mapping[str, Any], agents: AgentRegistry)
     )
     try:
         await Attempts(call, (agents.get(entry["agent"]),), task).run()
+    except GraphBubbleUp:
+        raise
     except Exception as error:
         return describe(error)[1]
     return None

@@ -13,17 +13,19 @@ from langgraph.runtime import Runtime
 from stretto.agents.breaker import Breakers
 from stretto.agents.dispatch import Dispatcher, Gate
 from stretto.agents.registry import AgentRegistry
-from stretto.errors import WorkflowInvalid
+from stretto.errors import InputInvalid, WorkflowInvalid
 from stretto.events import EventType
 from stretto.graphs.assembly import Assembler
 from stretto.graphs.causes import counts_against_agent
-from stretto.graphs.compensation import FALLBACK, ON_FAILURE, Aftermath, add_aftermath
-from stretto.graphs.containers.inside import Graph, completed_outputs, new_graph
+from stretto.graphs.compensation import FALLBACK, ON_FAILURE, SETTLE, Aftermath, add_aftermath
+from stretto.graphs.containers.inside import Graph, new_graph
 from stretto.graphs.inputs import check_input
 from stretto.graphs.library import shipped
-from stretto.graphs.outcome import summarize
+from stretto.graphs.limits import LIMITS, Limits
+from stretto.graphs.outcome import outputs_of, steps_of, summarize
 from stretto.graphs.plan import names_in
 from stretto.graphs.region import Region
+from stretto.graphs.renewal import enter_anew
 from stretto.graphs.runtime import PRIORITIES, Emit, Frame, RunScope, Services
 from stretto.graphs.spec import Workflow
 from stretto.graphs.state import RunState
@@ -40,6 +42,7 @@ def compile_workflow(
     checkpointer: "BaseCheckpointSaver[Any] | None" = None,
     services: Services | None = None,
     find: Find | None = None,
+    limits: Limits | None = None,
 ) -> Graph:
     """Turn a workflow into a LangGraph graph.
 
@@ -49,16 +52,16 @@ def compile_workflow(
         checkpointer: where steps are saved; None for hosts that bring their own.
         services: what an engine shares among its runs; made for this graph alone if None.
         find: finds workflows that are used as steps; among the shipped ones if None.
+        limits: how large it may be; the usual limits if None.
 
     Raises:
         WorkflowInvalid: the workflow has faults; all of them are in it.
 
     """
     services = services or make_services(agents)
-    find = find or shipped().get
-    if faults := find_faults(workflow, services.agents):
+    if faults := find_faults(workflow, services.agents, limits or LIMITS, find):
         raise WorkflowInvalid(faults, workflow.name)
-    return _Compiler(services, find).graph(workflow, checkpointer)
+    return _Compiler(services, find or shipped().get).graph(workflow, checkpointer)
 
 
 def make_services(agents: AgentRegistry | Iterable[Any] | None = None) -> Services:
@@ -87,20 +90,19 @@ class _Compiler:
         assembler = Assembler(workflow, self._services, self.nested)
         region = Region(assembler.nodes(workflow.steps), make_frame)
         builder = new_graph()
-        region.add_to(builder)
+        entries = [*region.add_to(builder)]
         if has_aftermath(workflow):
             extras = self._extras(workflow, assembler, make_frame)
             add_aftermath(builder, region, workflow, self._services, make_frame, extras)
-            region.enter_from_start(builder, "(settle)")
-        else:
-            region.enter_from_start(builder)
+            entries.append(SETTLE)
+        enter_anew(builder, entries)
         return builder.compile(checkpointer=checkpointer, name=workflow.id)
 
     def nested(self, reference: str) -> tuple[Workflow, Graph]:
         """Give a workflow that is used as a step, and its graph."""
         if reference not in self._nested:
             workflow = self._find(reference)
-            if faults := find_faults(workflow, self._services.agents):
+            if faults := find_faults(workflow, self._services.agents, workflows=self._find):
                 raise WorkflowInvalid(faults, reference)
             self._nested[reference] = workflow, self.graph(workflow)
         return self._nested[reference]
@@ -114,7 +116,7 @@ class _Compiler:
             builder = new_graph()
             region.add_to(builder)
             region.enter_from_start(builder)
-            extras[ON_FAILURE] = _clean_up(builder.compile(), make_frame)
+            extras[ON_FAILURE] = _clean_up(workflow, builder.compile(), make_frame)
         if workflow.fallback_workflow:
             extras[FALLBACK] = self._fall_back(workflow.fallback_workflow, make_frame)
         return extras
@@ -126,6 +128,10 @@ class _Compiler:
             workflow, graph = self.nested(reference)
             frame: Frame = replace(make_frame(state, runtime), prefix="fallback/", doom=None)
             given = {"input": frame.roots["input"], "context": frame.roots["context"]}
+            try:
+                check_input(workflow, given["input"])
+            except InputInvalid as error:
+                return {"failures": {"fallback": {"code": error.code, "message": error.message}}}
             ended = await graph.ainvoke(given, context=frame)
             summary = summarize(workflow, ended, frame.scope.run)
             if not summary.success:
@@ -145,16 +151,21 @@ def has_aftermath(workflow: Workflow) -> bool:
     return bool(compensated or nested or workflow.on_failure or workflow.fallback_workflow)
 
 
-def _clean_up(graph: Graph, make_frame: Any) -> Aftermath:
+def _clean_up(workflow: Workflow, graph: Graph, make_frame: Any) -> Aftermath:
     """Run the steps of ``on_failure``; what they give stays out of the run's outputs."""
 
     async def clean_up(
         state: RunState, config: RunnableConfig, runtime: Runtime[Any]
     ) -> Mapping[str, Any]:
         outer: Frame = make_frame(state, runtime)
-        done = completed_outputs(state)
-        steps = {step: dict(record) for step, record in (state.get("records") or {}).items()}
-        frame = replace(outer, prefix="on_failure/", outputs=done, steps=steps, doom=None)
+        frame = replace(
+            outer,
+            scope=outer.scope.without_limits(),
+            prefix="on_failure/",
+            outputs=outputs_of(workflow, state),
+            steps=steps_of(state),
+            doom=None,
+        )
         ended = await graph.ainvoke({"round": 0}, context=frame)
         failures = {f"on_failure/{k}": v for k, v in (ended.get("failures") or {}).items()}
         return {"failures": failures}
@@ -181,7 +192,8 @@ def frame_maker(workflow: Workflow) -> Callable[[RunState, Runtime[Any]], Frame]
         }
         messages = tuple(state.get("messages") or ())
         if frame is not None:
-            return replace(frame, roots=roots, outputs={}, steps={}, messages=messages)
+            doom = None if workflow.fallback_workflow else frame.doom
+            return replace(frame, roots=roots, outputs={}, steps={}, messages=messages, doom=doom)
         return Frame(scope, roots, messages=messages, doom=lambda: scope.mark_doomed())
 
     return make_frame

@@ -9,8 +9,10 @@ from pydantic import BaseModel, ValidationError
 from stretto.errors import Fault
 from stretto.graphs.aliases import RENAMED
 from stretto.graphs.forms.kinds import KINDS
+from stretto.graphs.keys import Place, known_keys
 from stretto.graphs.names import nearest
 from stretto.graphs.paths import join
+from stretto.graphs.plaindata import is_list, is_mapping
 from stretto.graphs.spec import (
     AggregateTransform,
     AtTrigger,
@@ -20,10 +22,8 @@ from stretto.graphs.spec import (
     FilterTransform,
     MapTransform,
     OtherAgent,
-    Workflow,
 )
 
-Place = tuple[str | int, ...]
 _CHOICES: Mapping[str, Mapping[str, type[BaseModel]]] = {
     "on_error": {"fallback": Fallback, "agent": OtherAgent},
     "transform": {"filter": FilterTransform, "map": MapTransform, "aggregate": AggregateTransform},
@@ -94,6 +94,9 @@ def complaints(errors: Iterable[Any], document: Any) -> list[Complaint]:
 
 def _complaints(error: Any, document: Any) -> list[Complaint]:
     place, chosen = _place(error, document)
+    if error["type"] == "too_short" and _value(document, place):
+        # Pydantic counts only the items that are right; the others have faults of their own.
+        return []
     if chosen:
         return _one_of(place, document)
     return [_complaint(error, place, _value(document, place))]
@@ -122,9 +125,9 @@ def _place(error: Any, document: Any) -> tuple[Place, bool]:
 
 
 def _has(holder: Any, part: Any) -> bool:
-    if isinstance(holder, Mapping):
+    if is_mapping(holder):
         return part in holder
-    return isinstance(holder, list | tuple) and isinstance(part, int) and part < len(holder)  # pyright: ignore
+    return is_list(holder) and isinstance(part, int) and part < len(holder)
 
 
 def _value(document: Any, place: Place) -> Any:
@@ -140,7 +143,7 @@ def _one_of(place: Place, document: Any) -> list[Complaint]:
     key = next((part for part in reversed(place) if isinstance(part, str)), "")
     value = _value(document, place)
     models = _CHOICES.get(key, {})
-    named = [model for name, model in models.items() if isinstance(value, Mapping) and name in value]
+    named = [model for name, model in models.items() if is_mapping(value) and name in value]
     if len(named) == 1:
         try:
             named[0].model_validate(value)
@@ -168,7 +171,7 @@ def _complaint(error: Any, place: Place, value: Any) -> Complaint:
     key = place[-1] if place else ""
     kind: str = error["type"]
     if kind == "missing":
-        return Complaint(_missing(path, key, value), place, required=True)
+        return Complaint(_missing(path, key), place, required=True)
     if kind == "extra_forbidden":
         return Complaint(_unknown(path, str(key), place, value), place)
     if kind in ("literal_error", "enum"):
@@ -177,7 +180,7 @@ def _complaint(error: Any, place: Place, value: Any) -> Complaint:
     return Complaint(Fault(path, code, message), place, required=key in ("id", "steps", "name"))
 
 
-def _missing(path: str, key: Any, _: Any) -> Fault:
+def _missing(path: str, key: str | int) -> Fault:
     if key == "max_iterations":
         message = "The loop has no bound; give it `max_iterations`."
         return Fault(path, "no_bound", message)
@@ -189,38 +192,16 @@ def _unknown(path: str, key: str, place: Place, value: Any) -> Fault:
     if key == "step_type":
         message = f"'{value}' is no type of step."
         allowed = tuple(KINDS)
-        return Fault(path, "not_allowed", message, nearest=nearest(str(value), allowed), allowed=allowed)
+        return Fault(
+            path, "not_allowed", message, nearest=nearest(str(value), allowed), allowed=allowed
+        )
     if meaning is not None:
         message = f"`{key}` means `{meaning}`, which is given too; keep one of them."
         return Fault(path, "conflicting_keys", message)
     known = known_keys(place)
-    hint = nearest(key, (*known, *RENAMED))
+    hint = nearest(key, known) or nearest(key, RENAMED)
     message = f"`{key}` is not known here" + ("." if hint else f"; known are {', '.join(known)}.")
     return Fault(path, "unknown_key", message, nearest=hint, allowed=known)
-
-
-def known_keys(place: Place) -> tuple[str, ...]:
-    """List the keys that the mapping around a place may have."""
-    model: Any = Workflow
-    for part in place[:-1]:
-        if isinstance(part, str) and isinstance(model, type) and issubclass(model, BaseModel):
-            model = _model_below(model, part)
-    if not (isinstance(model, type) and issubclass(model, BaseModel)):
-        return ()
-    return tuple(field.alias or name for name, field in model.model_fields.items())
-
-
-def _model_below(model: type[BaseModel], key: str) -> Any:
-    for name, field in model.model_fields.items():
-        if key in (name, field.alias):
-            return next(iter(_models(field.annotation)), None)
-    return model
-
-
-def _models(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [model for inner in getattr(annotation, "__args__", ()) for model in _models(inner)]
 
 
 def _not_allowed(path: str, error: Any, value: Any) -> Fault:
@@ -254,9 +235,9 @@ def _is_number(value: Any) -> bool:
 
 def _shown(value: Any) -> str:
     """Describe a value that came instead of what was expected."""
-    if isinstance(value, Mapping):
+    if is_mapping(value):
         return "a mapping"
-    if isinstance(value, list | tuple):
+    if is_list(value):
         return "a list"
     if value is None:
         return "nothing"

@@ -1,6 +1,5 @@
 """One step as a LangGraph node: it waits for its needs, works, and is saved before it counts."""
 
-import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,12 +9,11 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.errors import GraphBubbleUp
 from langgraph.runtime import Runtime
 
-from stretto.errors import StepFailed
 from stretto.graphs.activation import Activation
 from stretto.graphs.attempts import Result
 from stretto.graphs.call import NotRun, PartlyDone, Skipped, StepCall, Work
 from stretto.graphs.causes import describe
-from stretto.graphs.plan import StepPlan, holds, render
+from stretto.graphs.plan import StepPlan, holds
 from stretto.graphs.runtime import Outcome, Services, Status
 from stretto.graphs.spec import Workflow
 from stretto.graphs.state import Record
@@ -96,12 +94,6 @@ class StepNode:
             return await self._failed(call, error.failure, error.partial, error.undo)
         except Exception as error:
             return await self._failed(call, error)
-        except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                raise
-            # The agent cancelled itself: nobody asked this run to stop.
-            return await self._failed(call, StepFailed(f"the agent was cancelled: {error}"))
 
     async def _wait(self, call: StepCall) -> str | None:
         """Wait for the needs; give the reason to skip if they turned out wrong."""
@@ -121,7 +113,7 @@ class StepNode:
         if step.join == "done" or not self.plan.needs:
             return None
         if step.join == "any":
-            return None if call.inputs else "nothing that it needs completed"
+            return None if call.inputs else await self._nothing(activation)
         missing = next((need for need, o in outcomes.items() if not o.completed), None)
         return f"'{missing}' did not complete" if missing is not None else None
 
@@ -129,16 +121,19 @@ class StepNode:
         """Give how a need ended; with join ``any``, None while it still runs."""
         if self.plan.step.join != "any":
             return await activation.outcome(need)
-        outcome = activation.ended(need)
-        if outcome is None and activation.futures[need].done():
-            return await activation.outcome(need)
-        return outcome
+        return activation.ended(need)
+
+    async def _nothing(self, activation: Activation) -> str:
+        """Give the reason to skip a step with join ``any``; it waits with a need that waits."""
+        for need in self.plan.needs:
+            await activation.outcome(need)
+        return "nothing that it needs completed"
 
     def _collect(self, call: StepCall) -> None:
         """Give the step its input: its own template, what it names, or all that it needs."""
         step = self.plan.step
         if self.plan.input is not None:
-            call.input = render(self.plan.input, call.names)
+            call.input = call.render(self.plan.input)
         elif len(step.inputs_from) == 1:
             call.input = _named(call, step.inputs_from[0])
         elif step.inputs_from:
@@ -161,26 +156,25 @@ class StepNode:
         undo: dict[str, dict[str, Any]] | None = None,
     ) -> Outcome:
         """Follow ``on_error``: the failure, the fallback value, or the other agent."""
-        code, message = describe(error)
-        if self.recover is not None:
-            try:
-                return self._completed(call, await self.recover(call))
-            except GraphBubbleUp:
-                raise
-            except Exception as second:
-                code, message = describe(second)
-        call.scope.run["errors"] = call.scope.run.get("errors", 0) + 1
-        record = self._record(call, "failed" if self.plan.fallback is None else "completed")
-        record.update(code=code, error=message)
-        if self.plan.fallback is not None:
-            value = render(self.plan.fallback, call.names)
-            return Outcome(record, value, undo=undo or {})
+        undo = {**call.scope.undo_inside(call.path), **(undo or {})}
+        try:
+            if self.recover is not None:
+                result = await self.recover(call)
+                return self._completed(call, Result(result.output, {**undo, **result.undo}))
+            if self.plan.fallback is not None:
+                value = call.render(self.plan.fallback)
+                return Outcome(self._record(call, "completed", error), value, undo=undo)
+        except GraphBubbleUp:
+            raise
+        except Exception as second:
+            error = second
+        record = self._record(call, "failed", error)
         record["fatal"] = self.plan.policy.on_error != "continue"
-        return Outcome(record, partial=partial, undo=undo or {})
+        return Outcome(record, partial=partial, undo=undo)
 
-    def _record(self, call: StepCall, status: Status) -> Record:
+    def _record(self, call: StepCall, status: Status, error: Exception | None = None) -> Record:
         started = call.started or time.monotonic()
-        return Record(
+        record = Record(
             status=status,
             round=call.activation.round,
             duration=round(time.monotonic() - started, 6),
@@ -188,6 +182,10 @@ class StepNode:
             agent=call.agent,
             order=call.scope.next_order(),
         )
+        if error is not None:
+            call.scope.run["errors"] = call.scope.run.get("errors", 0) + 1
+            record["code"], record["error"] = describe(error)
+        return record
 
     def _tell(self, call: StepCall, outcome: Outcome) -> None:
         """Publish how the step ended."""

@@ -14,6 +14,7 @@ from referencing.exceptions import Unresolvable
 from stretto.errors import Fault, InputInvalid
 from stretto.graphs.names import nearest
 from stretto.graphs.paths import join
+from stretto.graphs.plaindata import is_dict, is_mapping
 from stretto.graphs.spec import Workflow
 
 TYPES = {
@@ -59,7 +60,7 @@ def input_schema(inputs: Mapping[str, Any]) -> dict[str, Any]:
     """
     if not inputs:
         return {"type": "object"}
-    if inputs.get("type") == "object" and isinstance(inputs.get("properties"), Mapping):
+    if inputs.get("type") == "object" and is_mapping(inputs.get("properties")):
         schema = dict(inputs)
         if not {"additionalProperties", "patternProperties", "unevaluatedProperties"} & set(schema):
             schema["additionalProperties"] = False
@@ -87,10 +88,10 @@ def _property(key: str, declared: Any) -> tuple[dict[str, Any], bool]:
             message = f"'{declared}' is no type; use one of {', '.join(TYPES)}"
             raise InputTypeError(message, key)
         return ({"type": kind} if kind else {}), not optional
-    if not isinstance(declared, Mapping):
+    if not is_mapping(declared):
         message = f"write a type word or a JSON Schema for '{key}', not {declared!r}"
         raise InputTypeError(message, key)
-    schema: dict[str, Any] = {str(name): value for name, value in declared.items()}  # pyright: ignore
+    schema: dict[str, Any] = {str(name): value for name, value in declared.items()}
     needed = schema.pop("required") if isinstance(schema.get("required"), bool) else True
     if isinstance(schema.get("type"), str):
         word, needed = schema["type"], needed and not schema["type"].endswith("?")
@@ -138,11 +139,11 @@ def check_input(workflow: Workflow, data: Mapping[str, Any]) -> dict[str, Any]:
 
 def _not_json(data: Any) -> Fault | None:
     message = ""
-    if not isinstance(data, Mapping):
+    if not is_mapping(data):
         message = f"The input is a mapping of values, not a {type(data).__name__}."
     else:
         try:
-            json.dumps(dict(data), allow_nan=False)  # pyright: ignore
+            json.dumps(dict(data), allow_nan=False)
         except (TypeError, ValueError, RecursionError) as error:
             message = f"The input must be JSON: {error}."
     return Fault("input", "not_json", message) if message else None
@@ -159,11 +160,11 @@ def _validator(inputs: str) -> Any:
 
 def _fill(value: Any, schema: Any) -> None:
     """Put defaults where keys are missing, inside objects that are there too."""
-    properties = schema.get("properties") if isinstance(schema, Mapping) else None
-    if not isinstance(properties, Mapping) or not isinstance(value, dict):
+    properties = schema.get("properties") if is_mapping(schema) else None
+    if not is_mapping(properties) or not is_dict(value):
         return
-    for key, inner in properties.items():  # pyright: ignore
-        if isinstance(inner, Mapping) and "default" in inner and key not in value:
+    for key, inner in properties.items():
+        if is_mapping(inner) and "default" in inner and key not in value:
             value[key] = copy.deepcopy(inner["default"])
         if key in value:
             _fill(value[key], inner)
@@ -187,7 +188,8 @@ def _faults(error: ValidationError) -> Iterable[Fault]:
     if error.validator == "required":
         return [_missing(path, error)]
     if error.validator == "enum":
-        allowed = tuple(str(value) for value in error.validator_value)  # pyright: ignore
+        choices: Any = error.validator_value
+        allowed = tuple(str(value) for value in choices)
         message = f"{error.instance!r} is not allowed; use one of {', '.join(allowed)}."
         hint = nearest(error.instance, allowed) if isinstance(error.instance, str) else None
         return [Fault(path, code, message, nearest=hint, allowed=allowed)]

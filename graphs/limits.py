@@ -19,3 +19,7 @@ class Limits:
     """Items that one map step is given literally."""
     faults: int = 100
     """Faults that are listed before the report is cut."""
+
+
+LIMITS = Limits()
+"""The limits everywhere unless somebody sets others."""

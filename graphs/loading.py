@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from stretto.errors import Fault, WorkflowInvalid
 from stretto.graphs.aliases import canonicalize
 from stretto.graphs.documents import FORMATS, check_document, parse_document
-from stretto.graphs.limits import Limits
+from stretto.graphs.limits import LIMITS
 from stretto.graphs.paths import position, source_path
 from stretto.graphs.salvage import Salvaged, salvage
 from stretto.graphs.spec import Workflow
@@ -40,10 +40,9 @@ def load_file(path: str | Path, workflows: Known = None) -> Workflow:
     if kind is None:
         message = f"'{file.name}' is no .yaml, .yml, .json or .toml file."
         raise WorkflowInvalid([Fault("", "unknown_format", message)], str(path))
-    limits = Limits()
     try:
         with file.open("rb") as stream:
-            text = stream.read(limits.size + 1)
+            text = stream.read(LIMITS.size + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         message = f"The file cannot be read: {reason}."
@@ -87,9 +86,7 @@ def load_document(
     return _load(document, source, {}, workflows)
 
 
-def _load(
-    data: Mapping[str, Any], source: str, positions: Positions, workflows: Known
-) -> Workflow:
+def _load(data: Mapping[str, Any], source: str, positions: Positions, workflows: Known) -> Workflow:
     check_document(data, source)
     canonical, moved = canonicalize(data)
     try:
@@ -101,7 +98,8 @@ def _load(
         faults = find_faults(workflow, workflows=workflows)
         if not faults:
             return workflow
-    raise WorkflowInvalid([_placed(fault, moved, positions) for fault in faults], source)
+    placed = [_placed(fault, moved, positions) for fault in faults]
+    raise WorkflowInvalid(sorted(placed, key=lambda f: (f.line or 0, f.column or 0)), source)
 
 
 def _meant(salvaged: Salvaged, workflows: Known) -> list[Fault]:

@@ -1,5 +1,6 @@
 """Names in expressions: those that mean something already, and the closest to a wrong one."""
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -7,6 +8,14 @@ BASE = frozenset({"input", "context", "run", "steps"})
 """What every expression of a step may use."""
 RESERVED = BASE | {"item", "index", "iteration", "event"}
 """What no step may be called."""
+
+
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def mentioned(text: str, names: frozenset[str]) -> frozenset[str]:
+    """Narrow names down to those that occur in a text, so that equal texts compile once."""
+    return names.intersection(_WORD.findall(text))
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

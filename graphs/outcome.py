@@ -7,6 +7,7 @@ from typing import Any
 from stretto.errors import StepError
 from stretto.graphs.compensation import FALLBACK, failed
 from stretto.graphs.expressions import ExpressionError, Names
+from stretto.graphs.inputs import check_input
 from stretto.graphs.plan import names_in
 from stretto.graphs.spec import Workflow
 from stretto.graphs.state import RunState
@@ -91,11 +92,17 @@ def output_of(
         last = [step for step in terminal_steps(workflow.steps) if step in outputs]
         return outputs[last[0]] if len(last) == 1 else {step: outputs[step] for step in last}
     roots = {
-        "input": state.get("input") or {},
+        "input": check_input(workflow, state.get("input") or {}),
         "context": {**workflow.context, **(state.get("context") or {})},
         "run": run,
     }
-    steps = {
+    template = compile_template(workflow.output, names_in(workflow.steps))
+    return template.render(Names(roots, outputs, steps_of(state)))
+
+
+def steps_of(state: RunState) -> dict[str, dict[str, Any]]:
+    """Give what expressions see as ``steps``: how each one went."""
+    return {
         step: {
             "status": record.get("status"),
             "error": record.get("error"),
@@ -104,5 +111,3 @@ def output_of(
         }
         for step, record in (state.get("records") or {}).items()
     }
-    template = compile_template(workflow.output, names_in(workflow.steps))
-    return template.render(Names(roots, outputs, steps))

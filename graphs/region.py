@@ -42,6 +42,7 @@ class Region:
             for node in nodes
             if node.plan.step.output_to
         }
+        self._watchers = 0
         self._open: dict[tuple[Any, ...], Activation] = {}
 
     def add_to(self, builder: Builder, prefix: str = "") -> tuple[str, ...]:
@@ -57,6 +58,7 @@ class Region:
 
     def watch(self, react: Callable[[RunState, Activation], Mapping[str, Any]]) -> Node:
         """Make a node that waits until every step has ended and writes what ``react`` gives."""
+        self._watchers += 1
 
         async def watcher(
             state: RunState, config: RunnableConfig, runtime: Runtime[Any]
@@ -94,7 +96,7 @@ class Region:
             state: the graph's state at the start of the superstep.
             config: LangGraph's configuration of the node.
             runtime: LangGraph's runtime of the node.
-            steps: the step ids, where they are not the region's own.
+            steps: the step ids, where they are not the region's own; those do not wait for others.
 
         Raises:
             ConfigurationError: the host allows fewer nodes at once than the region has.
@@ -107,8 +109,9 @@ class Region:
         key = (runtime.control, *where, checkpoint_id, superstep)
         activation = self._open.get(key)
         if activation is None:
-            steps = self._steps if steps is None else steps
-            check_concurrency(config, len(steps))
+            if steps is None:
+                steps = self._steps
+                check_concurrency(config, len(steps) + self._watchers)
             frame = self._make_frame(state, runtime)
             activation = Activation(steps, self._aliases, frame, state, config, checkpoint_id)
             activation.key = key

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
 from langgraph.cache.base import BaseCache
@@ -86,6 +86,21 @@ class RunScope:
     order: int = 0
     doomed: bool = False
     """Whether a failure that ends the run has happened."""
+    undo: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    """What undoes the steps that completed, by path, also inside containers at work."""
+
+    def undo_inside(self, path: str) -> dict[str, dict[str, Any]]:
+        """Give what undoes the steps that completed inside a container."""
+        below = tuple(path + separator for separator in "/#[")
+        return {
+            step: entry
+            for step, entry in self.undo.items()
+            if step.startswith(below) and entry and "done" not in entry
+        }
+
+    def without_limits(self) -> "RunScope":
+        """Give the same run for what has to be done after it failed, whatever it failed of."""
+        return replace(self, deadline=None, budget=None, retries_left=None)
 
     def withdraw(self, ready: ReadyStep) -> None:
         """Take a step off the list of those that compete for a slot."""

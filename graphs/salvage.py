@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from stretto.errors import Fault
 from stretto.graphs.complaints import Complaint, complaints
+from stretto.graphs.plaindata import is_dict, is_list
 from stretto.graphs.spec import Workflow
 
 _ROUNDS = 8
@@ -68,23 +69,24 @@ def _mend(document: dict[str, Any], complaint: Complaint) -> None:
     """Take out what is wrong, or put something harmless in its place."""
     *parents, last = complaint.place or ("",)
     holder: Any = document
+    key: Any = last
     for part in parents:
         if not _has(holder, part):
             return
         holder = holder[part]
     if isinstance(holder, list):
-        if isinstance(last, int) and last < len(holder):
-            holder[last] = _stand_in(parents, last)
-    elif isinstance(holder, dict):
-        holder.pop(last, None)
+        if _has(holder, last):
+            holder[key] = _stand_in(parents, last)
+    elif is_dict(holder):
+        holder.pop(key, None)
         if complaint.required or last in _HARMLESS and last != "when" and last != "agent":
-            holder[last] = _required(last, parents)
+            holder[key] = _required(last, parents)
 
 
 def _has(holder: Any, part: Any) -> bool:
-    if isinstance(holder, list):
+    if is_list(holder):
         return isinstance(part, int) and part < len(holder)
-    return isinstance(holder, dict) and part in holder
+    return is_dict(holder) and part in holder
 
 
 def _required(key: Any, parents: list[Any]) -> Any:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from stretto.graphs.names import BASE
 from stretto.graphs.paths import join
@@ -30,7 +31,12 @@ class Scope:
     above: dict[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]], repr=False)
     """The ids of all that each step needs, directly or not."""
 
-    @property
+    @cached_property
+    def second_names(self) -> dict[str, str]:
+        """What each step that has an ``output_to`` calls its output, by id."""
+        return {step.id: step.output_to for step in reversed(self.steps) if step.output_to}
+
+    @cached_property
     def visible(self) -> frozenset[str]:
         """What every step of the scope sees, whatever it depends on."""
         return BASE | self.outer_names | self.extra_names
@@ -57,8 +63,8 @@ def declared_names(scope: Scope, step: Step) -> frozenset[str]:
         step: one of its steps.
 
     """
-    above = scope.above.get(step.id, NONE)
-    return scope.visible | names_of([other for other in scope.steps if other.id in above])
+    above, second = scope.above.get(step.id, NONE), scope.second_names
+    return scope.visible | above | {second[i] for i in above if i in second}
 
 
 def body_names(scope: Scope) -> frozenset[str]:

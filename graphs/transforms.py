@@ -1,12 +1,19 @@
 """What a step's ``transform`` does to its output: filter, map and aggregate, as pure functions."""
 
-import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeGuard
+from typing import Any
 
+from stretto.graphs.criteria import (
+    ITEM,
+    by_criteria,
+    check_criterion,
+    criteria,
+    is_list,
+    is_number,
+    item_names,
+)
 from stretto.graphs.expressions import (
     ExpressionError,
-    Names,
     compile_expression,
     evaluate_condition,
     is_mapping,
@@ -14,9 +21,6 @@ from stretto.graphs.expressions import (
 )
 from stretto.graphs.spec import AggregateTransform, FilterTransform, MapTransform, Transform
 
-Test = Callable[[Any, Any], bool]
-_ITEM = ("item", "index")
-_MISSING = object()
 _NO_GROUP = "group_by needs 'of', a CEL text that gives the group of 'item'"
 
 
@@ -75,9 +79,9 @@ def _check_filter(declared: str | dict[str, Any]) -> Iterator[tuple[str, Express
     if isinstance(declared, str):
         yield from _check_text("filter", declared)
         return
-    for name, asked, wanted in _criteria(declared):
+    for name, asked, wanted in criteria(declared):
         try:
-            _check_criterion(asked, wanted)
+            check_criterion(asked, wanted)
         except ExpressionError as error:
             below = f".{asked}" if is_mapping(declared[name]) else ""
             yield f"filter.{name}{below}", error
@@ -86,7 +90,7 @@ def _check_filter(declared: str | dict[str, Any]) -> Iterator[tuple[str, Express
 def _check_text(path: str, text: str | None) -> Iterator[tuple[str, ExpressionError]]:
     try:
         if text is not None:
-            compile_expression(text, _ITEM)
+            compile_expression(text, ITEM)
     except ExpressionError as error:
         yield path, error
 
@@ -99,27 +103,15 @@ def _apply(transform: Transform, value: Any) -> Any:
     return _aggregate(transform, value)
 
 
-def _is_list(value: Any) -> TypeGuard[list[Any]]:
-    return isinstance(value, list)
-
-
-def _is_number(value: Any) -> TypeGuard[int | float]:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
 def _only_list(value: Any) -> str | None:
     """Give the key of the only list in a mapping; None when there is not exactly one."""
-    keys = [key for key, item in value.items() if _is_list(item)] if is_mapping(value) else []
+    keys = [key for key, item in value.items() if is_list(item)] if is_mapping(value) else []
     return keys[0] if len(keys) == 1 else None
 
 
-def _names(item: Any, index: Any) -> Names:
-    return Names({"item": item, "index": index}, {}, {})
-
-
 def _filter(condition: str | dict[str, Any], value: Any) -> Any:
-    keep = _by_text(condition) if isinstance(condition, str) else _by_criteria(condition)
-    if _is_list(value):
+    keep = _by_text(condition) if isinstance(condition, str) else by_criteria(condition)
+    if is_list(value):
         return [item for index, item in enumerate(value) if keep(item, index)]
     key = _only_list(value)
     if key is None:
@@ -127,104 +119,18 @@ def _filter(condition: str | dict[str, Any], value: Any) -> Any:
     return {**value, key: [item for index, item in enumerate(value[key]) if keep(item, index)]}
 
 
-def _by_text(text: str) -> Test:
-    expression = compile_expression(text, _ITEM)
-    return lambda item, index: evaluate_condition(expression, _names(item, index))
-
-
-def _by_criteria(declared: Mapping[str, Any]) -> Test:
-    criteria = list(_criteria(declared))
-    for _, asked, wanted in criteria:
-        _check_criterion(asked, wanted)
-    return lambda item, index: all(
-        _TESTS[asked](_field(item, name), wanted) for name, asked, wanted in criteria
-    )
-
-
-def _criteria(declared: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
-    for name, criterion in declared.items():
-        asked: Mapping[str, Any] = criterion if is_mapping(criterion) else {"equals": criterion}
-        yield from ((name, operator_, wanted) for operator_, wanted in asked.items())
-
-
-def _check_criterion(asked: str, wanted: Any) -> None:
-    if asked not in _TESTS:
-        raise ExpressionError(f"'{asked}' is no operator; use one of {', '.join(_TESTS)}")
-    needed, kind = _NEEDED.get(asked, (object, "a value"))
-    if not isinstance(wanted, needed):
-        raise ExpressionError(f"'{asked}' needs {kind}")
-    if asked == "matches":
-        _matches("", wanted)  # raises when the pattern is wrong
-
-
-def _field(item: Any, name: str) -> Any:
-    """Read a key, or a path of keys with dots in between."""
-    if not is_mapping(item) or name in item:
-        return item[name] if is_mapping(item) else _MISSING
-    first, _, rest = name.partition(".")
-    return _field(item[first], rest) if rest and first in item else _MISSING
-
-
-def _same(value: Any, wanted: Any) -> bool:
-    # Python takes true for 1, JSON does not.
-    return isinstance(value, bool) == isinstance(wanted, bool) and bool(value == wanted)
-
-
-def _one_of(value: Any, wanted: list[Any]) -> bool:
-    return any(_same(value, one) for one in wanted)
-
-
-def _contains(value: Any, wanted: Any) -> bool:
-    if isinstance(value, str):
-        return isinstance(wanted, str) and wanted in value
-    return _is_list(value) and _one_of(wanted, value)
-
-
-def _matches(value: Any, pattern: str) -> bool:
-    # CEL's patterns take linear time, those of Python do not.
-    expression = compile_expression("item.matches(index)", _ITEM)
-    return isinstance(value, str) and evaluate_condition(expression, _names(value, pattern))
-
-
-def _ordered(compare: Test) -> Test:
-    return lambda value, wanted: (
-        (
-            (_is_number(value) and _is_number(wanted))
-            or (isinstance(value, str) and isinstance(wanted, str))
-        )
-        and compare(value, wanted)
-    )
-
-
-_NEEDED: Mapping[str, tuple[type[Any], str]] = {
-    **dict.fromkeys(("in", "not_in"), (list, "a list of values")),
-    **dict.fromkeys(("starts_with", "ends_with", "matches"), (str, "a text")),
-    "exists": (bool, "true or false"),
-}
-_TESTS: Mapping[str, Test] = {
-    "equals": _same,
-    "not_equals": lambda value, wanted: not _same(value, wanted),
-    "greater_than": _ordered(operator.gt),
-    "greater_or_equal": _ordered(operator.ge),
-    "less_than": _ordered(operator.lt),
-    "less_or_equal": _ordered(operator.le),
-    "in": _one_of,
-    "not_in": lambda value, wanted: not _one_of(value, wanted),
-    "contains": _contains,
-    "starts_with": lambda value, wanted: isinstance(value, str) and value.startswith(wanted),
-    "ends_with": lambda value, wanted: isinstance(value, str) and value.endswith(wanted),
-    "exists": lambda value, wanted: (value is not _MISSING) == wanted,
-    "matches": _matches,
-}
+def _by_text(text: str) -> Callable[[Any, Any], bool]:
+    expression = compile_expression(text, ITEM)
+    return lambda item, index: evaluate_condition(expression, item_names(item, index))
 
 
 def _map(change: str | Mapping[str, str], value: Any) -> Any:
     if isinstance(change, str):
-        expression = compile_expression(change, _ITEM)
-        if not _is_list(value):
-            return expression.evaluate(_names(value, 0))
-        return [expression.evaluate(_names(item, index)) for index, item in enumerate(value)]
-    return [_rename(change, item) for item in value] if _is_list(value) else _rename(change, value)
+        expression = compile_expression(change, ITEM)
+        if not is_list(value):
+            return expression.evaluate(item_names(value, 0))
+        return [expression.evaluate(item_names(item, index)) for index, item in enumerate(value)]
+    return [_rename(change, item) for item in value] if is_list(value) else _rename(change, value)
 
 
 def _rename(change: Mapping[str, str], value: Any) -> dict[str, Any]:
@@ -239,12 +145,12 @@ def _rename(change: Mapping[str, str], value: Any) -> dict[str, Any]:
 def _aggregate(transform: AggregateTransform, value: Any) -> Any:
     key = _only_list(value)
     items = value[key] if key is not None else value
-    if not _is_list(items):
+    if not is_list(items):
         raise TransformError(f"aggregate: {transform.aggregate} needs a list")
     values = items
     if transform.of is not None:
-        expression = compile_expression(transform.of, _ITEM)
-        values = [expression.evaluate(_names(item, index)) for index, item in enumerate(items)]
+        expression = compile_expression(transform.of, ITEM)
+        values = [expression.evaluate(item_names(item, index)) for index, item in enumerate(items)]
         if transform.aggregate == "count":
             values = [one for one in values if one is not None and one is not False]
     elif transform.aggregate == "group_by":
@@ -264,9 +170,9 @@ def _total(values: list[Any], average: bool) -> Any:
         columns: dict[str, list[Any]] = {}
         for key, one in ((key, one) for value in values for key, one in value.items()):
             columns.setdefault(key, []).append(one)
-        numeric = {k: column for k, column in columns.items() if all(map(_is_number, column))}
+        numeric = {k: column for k, column in columns.items() if all(map(is_number, column))}
         return {key: _total(column, average) for key, column in numeric.items()}
-    if not all(map(_is_number, values)):
+    if not all(map(is_number, values)):
         raise TransformError("aggregate: sum and avg need numbers; name them by 'of'")
     if not average:
         return sum(values)
@@ -275,7 +181,7 @@ def _total(values: list[Any], average: bool) -> Any:
 
 def _extreme(values: list[Any], best: Callable[..., Any]) -> Any:
     texts = all(isinstance(value, str) for value in values)
-    if not texts and not all(map(_is_number, values)):
+    if not texts and not all(map(is_number, values)):
         raise TransformError("aggregate: min and max need only numbers or only texts; use 'of'")
     return best(values, default=None)
 

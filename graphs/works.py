@@ -13,7 +13,7 @@ from stretto.errors import StepFailed
 from stretto.graphs.attempts import Attempts, Result
 from stretto.graphs.call import StepCall, Work
 from stretto.graphs.expressions import Expression, compile_expression
-from stretto.graphs.plan import StepPlan, holds, render
+from stretto.graphs.plan import StepPlan, holds
 from stretto.graphs.spec import Approval, Http, OtherAgent, Step
 from stretto.graphs.templates import compile_template
 from stretto.graphs.transforms import TransformError, apply_transforms
@@ -88,7 +88,7 @@ def http_work(plan: StepPlan, http: Http) -> Work:
     client = RegisteredAgent("http", frozenset(), 100, send_agent(send))
 
     async def run(call: StepCall) -> Result:
-        task = Task(params=render(request, call.names), run_id=call.scope.run["id"])
+        task = Task(params=call.render(request), run_id=call.scope.run["id"])
         return await Attempts(call, (client,), task).run()
 
     return run
@@ -102,7 +102,7 @@ def approval_work(plan: StepPlan, approval: Approval) -> Work:
         call.begin()
         question: dict[str, Any] = {
             "step": call.path,
-            "message": render(message, call.names),
+            "message": call.render(message),
             "options": list(approval.options),
         }
         if approval.deadline is not None:
@@ -150,7 +150,7 @@ def _task(call: StepCall) -> Task:
     frame, step = call.activation.frame, call.plan.step
     return Task(
         action=step.action,
-        params=render(call.plan.params, call.names),
+        params=call.render(call.plan.params),
         input=call.input,
         inputs=call.inputs,
         context=frame.roots.get("context") or {},

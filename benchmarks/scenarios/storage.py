@@ -1,7 +1,7 @@
 """What a large state comes to on disk."""
 
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
@@ -49,13 +49,13 @@ async def measure_storage(plan: Plan) -> list[Row]:
 
 
 @asynccontextmanager
-async def _plain(journal: Journal, given: Outputs, folder: Path) -> AsyncIterator[Runner]:
+async def _plain(journal: Journal, given: Outputs, folder: Path) -> AsyncGenerator[Runner]:
     async with open_saver(folder, "checkpoints") as saver:
         yield graph_runner(plain_graph(journal.dag, journal, saver), saver, given)
 
 
 @asynccontextmanager
-async def _stretto(journal: Journal, given: Outputs, folder: Path) -> AsyncIterator[Runner]:
+async def _stretto(journal: Journal, given: Outputs, folder: Path) -> AsyncGenerator[Runner]:
     async with open_saver(folder, "checkpoints") as saver:
         workflow = workflow_of(journal.dag)
         graph = compile_workflow(workflow, [worker(journal)], checkpointer=saver)
@@ -63,7 +63,7 @@ async def _stretto(journal: Journal, given: Outputs, folder: Path) -> AsyncItera
 
 
 @asynccontextmanager
-async def _engine(journal: Journal, given: Outputs, folder: Path) -> AsyncIterator[Runner]:
+async def _engine(journal: Journal, given: Outputs, folder: Path) -> AsyncGenerator[Runner]:
     async with open_engine(folder, [worker(journal)]) as engine:
 
         async def run() -> Outputs:

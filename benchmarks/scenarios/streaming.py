@@ -101,7 +101,7 @@ def _plain(tokens: list[str]) -> Graph:
             writer(token)
         return {"outputs": {"answer": len(tokens)}}
 
-    builder: StateGraph[Any, Any, Any, Any] = StateGraph(PlainState)
+    builder: Any = StateGraph(PlainState)
     builder.add_node("answer", answer)
     builder.add_edge(START, "answer")
     return builder.compile()
@@ -109,7 +109,7 @@ def _plain(tokens: list[str]) -> Graph:
 
 def _reader(graph: Graph, token_of: Callable[[Any], str | None]) -> Read:
     async def read() -> AsyncIterator[str]:
-        entry = {"input": {}, "outputs": {}}
+        entry: PlainState = {"input": {}, "outputs": {}}
         async for item in graph.astream(entry, run_config(), stream_mode="custom"):
             if (token := token_of(item)) is not None:
                 yield token

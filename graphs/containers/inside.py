@@ -57,18 +57,28 @@ async def run_inside(call: StepCall, graph: Graph, state: Mapping[str, Any], fra
         PartlyDone: a step inside failed and that ends the container.
 
     """
+    ended = await go_inside(call, graph, state, frame)
+    check_inside(call, ended)
+    return ended
+
+
+async def go_inside(call: StepCall, graph: Graph, state: Mapping[str, Any], frame: Frame) -> Any:
+    """Run a container's graph to its end, whatever that is, and give its final state.
+
+    Raises:
+        StepTimedOut: it did not end within the container's deadline.
+
+    """
     call.begin()
     limit = call.plan.step.timeout
     seeds = (call.activation.state.get("partial") or {}).get(call.plan.step.id) or {}
     try:
         async with asyncio.timeout(limit) as deadline:
-            ended = await graph.ainvoke({**state, **seeds}, context=frame)
+            return await graph.ainvoke({**state, **seeds}, context=frame)
     except TimeoutError as error:
         if not deadline.expired():
             raise
         raise StepTimedOut(f"it did not finish within {limit:g} s") from error
-    check_inside(call, ended)
-    return ended
 
 
 def check_inside(call: StepCall, ended: RunState) -> None:
@@ -81,9 +91,12 @@ def check_inside(call: StepCall, ended: RunState) -> None:
     for step, record in (ended.get("records") or {}).items():
         if record.get("fatal"):
             message = f"step '{step}' failed: {record.get('error')}"
-            raise PartlyDone(
-                StepFailed(message, code=record.get("code")), _keep(ended), ended.get("undo")
-            )
+            raise partly_done(ended, record.get("code"), message)
+
+
+def partly_done(ended: RunState, code: str | None, message: str) -> PartlyDone:
+    """Make the failure of a container out of why it failed and what it had finished."""
+    return PartlyDone(StepFailed(message, code=code), _keep(ended), ended.get("undo"))
 
 
 def _keep(ended: RunState) -> dict[str, Any]:

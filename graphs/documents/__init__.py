@@ -10,7 +10,8 @@ from stretto.graphs.documents.json_text import read_json
 from stretto.graphs.documents.plain import check_plain
 from stretto.graphs.documents.toml_text import read_toml
 from stretto.graphs.documents.yaml_text import read_yaml
-from stretto.graphs.limits import Limits
+from stretto.graphs.limits import LIMITS, Limits
+from stretto.graphs.plaindata import is_dict
 
 __all__ = ["FORMATS", "Document", "check_document", "parse_document"]
 
@@ -30,7 +31,7 @@ class Document:
 
 
 def parse_document(
-    text: bytes | str, format: str, source: str = "workflow", limits: Limits = Limits()
+    text: bytes | str, format: str, source: str = "workflow", limits: Limits = LIMITS
 ) -> Document:
     """Read a text as plain data.
 
@@ -53,7 +54,7 @@ def parse_document(
             message = f"'{format}' is no format of workflows; use yaml, json or toml."
             raise findings.refuse("unknown_format", message)
         data, positions = _READERS[kind](_decode(text, findings), findings)
-        if not findings.faults and not isinstance(data, dict):
+        if not findings.faults and not is_dict(data):
             found = "is empty" if data is None else f"holds a {type(data).__name__}"
             message = f"The document {found}; a workflow is a mapping with `name` and `steps`."
             findings.add("not_a_mapping", message)
@@ -61,10 +62,10 @@ def parse_document(
         pass
     if findings.faults:
         raise WorkflowInvalid(findings.faults, source)
-    return Document(data, positions)
+    return Document(dict(data or {}), positions)
 
 
-def check_document(data: Any, source: str = "workflow", limits: Limits = Limits()) -> None:
+def check_document(data: Any, source: str = "workflow", limits: Limits = LIMITS) -> None:
     """Refuse plain data that is no mapping, too deep, too large, or refers to itself.
 
     Raises:
@@ -72,7 +73,7 @@ def check_document(data: Any, source: str = "workflow", limits: Limits = Limits(
 
     """
     findings = Findings(limits)
-    if not isinstance(data, dict):
+    if not is_dict(data):
         message = f"A workflow is a mapping with `name` and `steps`, not a {type(data).__name__}."
         findings.add("not_a_mapping", message)
     else:
@@ -93,7 +94,9 @@ def _decode(text: bytes | str, findings: Findings) -> str:
         decoded = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         at = _place(raw[: error.start].decode("utf-8", "replace"))
-        raise findings.refuse("not_utf8", "This is not UTF-8; save the file as UTF-8.", at=at) from None
+        raise findings.refuse(
+            "not_utf8", "This is not UTF-8; save the file as UTF-8.", at=at
+        ) from None
     if "\0" in decoded:
         at = _place(decoded[: decoded.index("\0")])
         raise findings.refuse("syntax", "NUL characters are not allowed in a workflow.", at=at)

@@ -21,7 +21,9 @@ class Findings:
         self.limits = limits
         self.faults: list[Fault] = []
 
-    def add(self, code: str, message: str, path: str = "", at: tuple[int, int] | None = None) -> None:
+    def add(
+        self, code: str, message: str, path: str = "", at: tuple[int, int] | None = None
+    ) -> None:
         """Note a fault at a (line, column), unless so many are known that more do not help."""
         if len(self.faults) < self.limits.faults:
             line, column = at or (None, None)

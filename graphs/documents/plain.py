@@ -5,6 +5,7 @@ from typing import Any
 
 from stretto.graphs.documents.faults import Findings
 from stretto.graphs.paths import join
+from stretto.graphs.plaindata import is_mapping
 
 
 def check_plain(data: Any, findings: Findings) -> None:
@@ -35,10 +36,11 @@ def check_plain(data: Any, findings: Findings) -> None:
 
 
 def _children(value: Any, path: str, findings: Findings) -> list[tuple[Any, str]]:
-    if not isinstance(value, Mapping):
+    if not is_mapping(value):
         return [(item, join(path, index)) for index, item in enumerate(value)]
     children: list[tuple[Any, str]] = []
-    for key, item in value.items():  # pyright: ignore[reportUnknownVariableType]
+    keys: Mapping[Any, Any] = value
+    for key, item in keys.items():
         if isinstance(key, str):
             children.append((item, join(path, key)))
         else:

@@ -9,6 +9,7 @@ from typing import Any
 from stretto.graphs.documents.faults import Findings
 from stretto.graphs.documents.plain import check_plain
 from stretto.graphs.paths import join
+from stretto.graphs.plaindata import is_dict, is_list
 
 _INDICATORS = re.compile(r"[=,\[{]")
 _PLACE = re.compile(r"^(.*?) \(at (?:line (\d+), column (\d+)|end of document)\)$", re.DOTALL)
@@ -65,10 +66,10 @@ def _is_duplicate(message: str) -> bool:
 
 def _plain(value: Any, path: str, findings: Findings) -> Any:
     """Turn dates into text, as the other formats have them, and refuse what JSON cannot say."""
-    if isinstance(value, dict):
-        return {k: _plain(v, join(path, k), findings) for k, v in value.items()}  # pyright: ignore
-    if isinstance(value, list):
-        return [_plain(v, join(path, i), findings) for i, v in enumerate(value)]  # pyright: ignore
+    if is_dict(value):
+        return {k: _plain(v, join(path, k), findings) for k, v in value.items()}
+    if is_list(value):
+        return [_plain(v, join(path, i), findings) for i, v in enumerate(value)]
     if isinstance(value, datetime | date | time):
         return value.isoformat()
     if isinstance(value, float) and not math.isfinite(value):

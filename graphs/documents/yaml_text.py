@@ -42,7 +42,7 @@ def read_yaml(text: str, findings: Findings) -> tuple[Any, dict[str, tuple[int, 
     if _estimate(text) > findings.limits.nodes:
         raise findings.too_many_nodes("")
     # The C loader overflows its stack on deep nesting, so the pure Python one reads.
-    builder = _Builder(yaml.parse(text, Loader=yaml.SafeLoader), findings)
+    builder = _Builder(_events(text), findings)
     try:
         data = builder.document()
     except yaml.MarkedYAMLError as error:
@@ -54,6 +54,15 @@ def read_yaml(text: str, findings: Findings) -> tuple[Any, dict[str, tuple[int, 
         reason = str(error).split("\n")[0]
         raise findings.refuse("syntax", f"This is no valid YAML: {reason}.") from None
     return data, builder.positions
+
+
+def _events(text: str) -> Iterator[Event]:
+    loader: Any = yaml.SafeLoader(text)
+    try:
+        while loader.check_event():
+            yield loader.get_event()
+    finally:
+        loader.dispose()
 
 
 def _estimate(text: str) -> int:
@@ -104,7 +113,9 @@ class _Builder:
                 self.findings.once("aliases_refused", message, path, _at(event))
             return
         if event.anchor:
-            message = f"Anchors (&{event.anchor}) are refused; write the value out where it is used."
+            message = (
+                f"Anchors (&{event.anchor}) are refused; write the value out where it is used."
+            )
             self.findings.once("anchors_refused", message, path, _at(event))
         tag: str | None = getattr(event, "tag", None)
         if tag is not None:
@@ -175,5 +186,5 @@ def _is_number(value: Any) -> bool:
 
 
 def _at(event: Event) -> tuple[int, int]:
-    mark = event.start_mark
+    mark: Any = event.start_mark
     return mark.line + 1, mark.column + 1

@@ -8,6 +8,7 @@ from stretto.graphs.forms.rewriting import Rewrite
 from stretto.graphs.forms.wholes import put_title
 from stretto.graphs.names import RESERVED
 from stretto.graphs.paths import join
+from stretto.graphs.plaindata import is_dict, is_list
 
 _OTHER = re.compile(r"[^A-Za-z0-9_.-]+")
 _SOURCES = ("output_to", "action", "agent", "capability", "workflow")
@@ -22,7 +23,8 @@ def take_id(step: Rewrite) -> None:
     if not isinstance(name, str):
         return
     if "id" in step.data:
-        put_title(step, step.data.pop("name"))
+        del step.data["name"]
+        put_title(step, name)
     else:
         step.put("id", slug(name), "name")
         del step.data["name"]
@@ -45,18 +47,18 @@ def complete(steps: list[Any], path: str, moved: dict[str, str]) -> list[Any]:
         moved: where moved paths are noted.
 
     """
-    taken = {step["id"] for step in steps if isinstance(step, dict) and _has_id(step)}
+    taken = {step["id"] for step in steps if is_dict(step) and _has_id(step)}
     for index, step in enumerate(steps):
-        if isinstance(step, dict) and "id" not in step:
+        if is_dict(step) and "id" not in step:
             step["id"] = _unique(_made_of(step), taken)
             taken.add(step["id"])
             here = join(path, index)
             moved[join(here, "id")] = moved.get(here, here)
-        if isinstance(step, dict) and step.get("output_to") == step["id"]:
+        if is_dict(step) and step.get("output_to") == step["id"]:
             del step["output_to"]
     titles = {title: step["id"] for step in steps for title in _titles(step)}
     for step in steps:
-        if isinstance(step, dict):
+        if is_dict(step):
             _use_ids(step, {t: i for t, i in titles.items() if t not in taken})
     return steps
 
@@ -67,7 +69,7 @@ def _has_id(step: Mapping[str, Any]) -> bool:
 
 def _titles(step: Any) -> list[str]:
     """Give what a step may be called besides its id: the name that its id was made of."""
-    if not isinstance(step, dict) or not _has_id(step):
+    if not is_dict(step) or not _has_id(step):
         return []
     title = step.get("description")
     return [title] if isinstance(title, str) and slug(title) == step["id"] else []
@@ -75,7 +77,7 @@ def _titles(step: Any) -> list[str]:
 
 def _use_ids(step: dict[str, Any], titles: Mapping[str, str]) -> None:
     needs = step.get("depends_on")
-    if isinstance(needs, list | tuple):
+    if is_list(needs):
         step["depends_on"] = [titles.get(n, n) if isinstance(n, str) else n for n in needs]
     source = step.get("input_from")
     if isinstance(source, str):

@@ -6,6 +6,7 @@ from typing import Any
 
 from stretto.graphs.forms.rewriting import Rewrite
 from stretto.graphs.paths import join
+from stretto.graphs.plaindata import is_list, is_mapping
 
 _HTTP = {
     "url": "url",
@@ -57,7 +58,7 @@ def _api_call(step: Rewrite) -> None:
 def _transformation(step: Rewrite) -> None:
     """The parameters of a transformation name what is done, and to what."""
     params = step.data.get("params")
-    if not isinstance(params, Mapping):
+    if not is_mapping(params):
         return
     left = dict(params)
     for key, names in _TRANSFORMATION.items():
@@ -145,14 +146,14 @@ def take_dynamic_agent(step: Rewrite) -> None:
     default = choice.pop("default", None) or step.data.pop("agent", None)
     if not agents and default is not None:
         agents = [default]
-    if isinstance(rules, list | tuple):
-        rules = [_rule(rule) for rule in rules]  # pyright: ignore
+    if is_list(rules):
+        rules = [_rule(rule) for rule in rules]
     step.put("select", {"rules": rules, "agents": agents, **choice}, "dynamic_agent")
 
 
 def _rule(rule: Any) -> Any:
     """Write ``{contains: API, agent: x}`` as a condition on the requirements, or on a ``field``."""
-    if not isinstance(rule, Mapping) or "contains" not in rule or "when" in rule:
+    if not is_mapping(rule) or "contains" not in rule or "when" in rule:
         return rule
     rest = {k: v for k, v in rule.items() if k not in ("contains", "field")}
     field = rule.get("field", "requirements")

@@ -1,10 +1,10 @@
 """Forms of retries, caches and transformations."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from stretto.graphs.forms.rewriting import Rewrite
 from stretto.graphs.paths import join
+from stretto.graphs.plaindata import is_list, is_mapping
 
 RETRY = {
     "max_attempts": "attempts",
@@ -30,9 +30,9 @@ def take_retry(policy: Rewrite) -> None:
         policy.put("retry", policy.data.pop("retry_config"), "retry_config")
     retry = policy.data.get("retry", {})
     path = join(policy.path, "retry")
-    if isinstance(retry, Mapping):
+    if is_mapping(retry):
         source = policy.moved.get(path, join(policy.source, "retry"))
-        inner = Rewrite(retry, source, path, policy.moved)  # pyright: ignore
+        inner = Rewrite(retry, source, path, policy.moved)
         inner.rename(RETRY)
         gathered = inner.data
     else:
@@ -64,16 +64,16 @@ def take_cache(policy: Rewrite) -> None:
 def take_transform(step: Rewrite) -> None:
     """Read transformations that name their type, and one that stands without a list."""
     transform = step.data.get("transform")
-    if isinstance(transform, Mapping):
+    if is_mapping(transform):
         path = join(step.path, "transform")
         step.moved[join(path, 0)] = step.moved.get(path, join(step.source, "transform"))
         transform = [transform]
-    if isinstance(transform, list | tuple):
-        step.data["transform"] = [_operation(item) for item in transform]  # pyright: ignore
+    if is_list(transform):
+        step.data["transform"] = [_operation(item) for item in transform]
 
 
 def _operation(item: Any) -> Any:
-    kind = item.get("type") if isinstance(item, Mapping) else None
+    kind = item.get("type") if is_mapping(item) else None
     if not isinstance(kind, str) or kind not in _OPERATIONS:
         return item
     rest = {key: value for key, value in item.items() if key != "type"}

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from stretto.graphs.paths import join, source_path
+from stretto.graphs.plaindata import is_mapping
 
 Change = Callable[[Any, str, str], Any]
 """Takes a value, its source path and its canonical path; gives the canonical value."""
@@ -59,10 +60,10 @@ class Rewrite:
     def pop_mapping(self, key: str) -> dict[str, Any] | None:
         """Take a key out when its value is a mapping; None when there is no such one."""
         value = self.data.get(key)
-        if not isinstance(value, Mapping):
+        if not is_mapping(value):
             return None
         del self.data[key]
-        return {str(name): item for name, item in value.items()}  # pyright: ignore
+        return {str(name): item for name, item in value.items()}
 
 
 _NULLABLE = frozenset({"output", "input"})

@@ -5,6 +5,7 @@ from typing import Any
 
 from stretto.graphs.forms.rewriting import Rewrite
 from stretto.graphs.paths import join
+from stretto.graphs.plaindata import is_list, is_mapping
 
 OUTPUT_KEYS = frozenset({"format", "include_agent_outputs", "save_to_file"})
 SUFFIXES = {"structured": "json", "json": "json", "text": "txt", "markdown": "md"}
@@ -16,8 +17,9 @@ def take_name(top: Rewrite) -> None:
     identity = top.data.get("workflow_id")
     if not isinstance(identity, str):
         return
-    if isinstance(top.data.get("name"), str):
-        put_title(top, top.data["name"])
+    name = top.data.get("name")
+    if isinstance(name, str):
+        put_title(top, name)
     del top.data["workflow_id"]
     top.put("name", identity, "workflow_id")
 
@@ -40,7 +42,7 @@ def lower_words(top: Rewrite) -> None:
 def drop_agents(top: Rewrite) -> None:
     """Drop the list of all agents that steps name: it says nothing that the steps do not."""
     agents = top.data.get("agents")
-    if isinstance(agents, list | tuple) and all(isinstance(a, str) for a in agents):  # pyright: ignore
+    if is_list(agents) and all(isinstance(a, str) for a in agents):
         del top.data["agents"]
 
 
@@ -51,7 +53,7 @@ def take_error_handling(top: Rewrite) -> None:
         return
     source = join(top.source, "error_handling")
     defaults = top.data.get("defaults", {})
-    if isinstance(handling.get("continue_on_error"), bool) and isinstance(defaults, Mapping):
+    if isinstance(handling.get("continue_on_error"), bool) and is_mapping(defaults):
         if handling.pop("continue_on_error"):
             top.data["defaults"] = {"on_error": "continue", **defaults}
             top.moved[join(top.path, "defaults", "on_error")] = join(source, "continue_on_error")
@@ -68,7 +70,7 @@ def take_error_handling(top: Rewrite) -> None:
 def take_output(top: Rewrite) -> None:
     """Read ``output`` as settings when it is them and not a template."""
     output = top.data.get("output")
-    if not _is_settings(output):
+    if not is_mapping(output) or not _is_settings(output):
         return
     settings = dict(output)
     source = join(top.source, "output")
@@ -83,20 +85,22 @@ def take_output(top: Rewrite) -> None:
         top.moved[join(top.path, "output")] = join(source, "include_agent_outputs")
 
 
-def _is_settings(output: Any) -> bool:
-    if not isinstance(output, Mapping) or not output or not OUTPUT_KEYS.issuperset(output):
+def _is_settings(output: Mapping[str, Any]) -> bool:
+    if not output or not OUTPUT_KEYS.issuperset(output):
         return False
-    known = output.get("format", "structured") in SUFFIXES  # pyright: ignore
-    flags = isinstance(output.get("include_agent_outputs", False), bool)  # pyright: ignore
-    return known and flags and isinstance(output.get("save_to_file", False), bool | str)  # pyright: ignore
+    known = output.get("format", "structured") in SUFFIXES
+    flags = isinstance(output.get("include_agent_outputs", False), bool)
+    return known and flags and isinstance(output.get("save_to_file", False), bool | str)
 
 
 def _all_outputs(steps: Any) -> dict[str, str]:
-    named = [step for step in steps or () if isinstance(step, Mapping)]
-    ids = [str(step["id"]) for step in named if "id" in step]  # pyright: ignore
+    named = [step for step in steps or () if is_mapping(step)]
+    ids = [str(step["id"]) for step in named if "id" in step]
     return {name: reference(name) for name in ids}
 
 
 def reference(name: str) -> str:
     """Write the template text that stands for a step's output."""
-    return f"${{{name}}}" if name.isidentifier() and name.isascii() else f'${{steps["{name}"].output}}'
+    return (
+        f"${{{name}}}" if name.isidentifier() and name.isascii() else f'${{steps["{name}"].output}}'
+    )

@@ -47,7 +47,7 @@ class Library:
         return tuple(sorted(self._read(_slug(name)), key=_order))
 
     def get(self, reference: str) -> Workflow:
-        """Get the newest workflow that matches.
+        """Get the newest workflow that matches; one before a release only if there is no other.
 
         Args:
             reference: ``name``, ``name@1``, ``name@1.2`` or ``name@1.2.0``; the name or its id.
@@ -59,6 +59,8 @@ class Library:
         name, _, version = reference.partition("@")
         found = self._read(_slug(name))
         matching = [v for v in found if _matches(v, version)]
+        released = [v for v in matching if "-" not in v]
+        matching = released or matching
         if not matching:
             raise WorkflowInvalid([self._unknown(reference, found)], reference)
         return found[max(matching, key=_order)]

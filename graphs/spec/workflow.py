@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from stretto.agents.registry import AgentRegistry
     from stretto.errors import Fault
+    from stretto.graphs.limits import Limits
 
 Priority = Literal["critical", "high", "medium", "low", "background"]
 Mode = Literal["sequential", "parallel", "adaptive", "pipeline"]
@@ -131,12 +132,14 @@ class Workflow(Model):
         self,
         agents: "AgentRegistry | list[Any] | None" = None,
         checkpointer: "BaseCheckpointSaver[Any] | None" = None,
+        limits: "Limits | None" = None,
     ) -> "CompiledStateGraph[Any, Any, Any, Any]":
         """Turn this workflow into a LangGraph graph that any LangGraph host can run.
 
         Args:
             agents: a registry, or a list of agents and functions; the shipped agents if None.
             checkpointer: where steps are saved; leave it out for hosts that bring their own.
+            limits: how large the workflow may be; the usual limits if None.
 
         Raises:
             WorkflowInvalid: the workflow has faults.
@@ -144,4 +147,4 @@ class Workflow(Model):
         """
         from stretto.graphs.compile import compile_workflow
 
-        return compile_workflow(self, agents, checkpointer=checkpointer)
+        return compile_workflow(self, agents, checkpointer=checkpointer, limits=limits)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Container, Iterator
 from typing import TYPE_CHECKING
 
 from stretto.errors import Fault
-from stretto.graphs.limits import Limits
+from stretto.graphs.limits import LIMITS, Limits
 from stretto.graphs.scopes import Scope, scopes
 from stretto.graphs.spec import Workflow
 from stretto.graphs.validation.expressions import expression_faults
@@ -25,7 +25,7 @@ __all__ = ["Known", "find_faults"]
 def find_faults(
     workflow: Workflow,
     agents: "AgentRegistry | None" = None,
-    limits: Limits = Limits(),
+    limits: Limits = LIMITS,
     workflows: "Container[str] | Callable[[str], Workflow] | None" = None,
 ) -> list[Fault]:
     """List what is wrong with a workflow; nothing when it can run.

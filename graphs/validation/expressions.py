@@ -1,12 +1,13 @@
 """Expressions: that they compile, and use only what is there at their point."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from stretto.errors import Fault
 from stretto.graphs.expressions import ExpressionError, compile_expression, translate_condition
-from stretto.graphs.names import BASE, nearest
+from stretto.graphs.names import BASE, mentioned, nearest
 from stretto.graphs.paths import join
+from stretto.graphs.plaindata import is_list, is_mapping
 from stretto.graphs.scopes import Scope
 from stretto.graphs.sites import Site, sites
 from stretto.graphs.spec import Step, Workflow
@@ -34,7 +35,9 @@ def _transforms(path: str, step: Step) -> Iterator[Fault]:
     for index, transform in enumerate(step.transform):
         for suffix, error in check_transform(transform):
             at = join(path, "transform", index)
-            at = f"{at}{suffix}" if suffix.startswith(("[", ".")) or not suffix else f"{at}.{suffix}"
+            at = (
+                f"{at}{suffix}" if suffix.startswith(("[", ".")) or not suffix else f"{at}.{suffix}"
+            )
             yield Fault(at, "bad_transform", _sentence(error))
 
 
@@ -53,28 +56,29 @@ def _texts(value: Any, path: str) -> Iterator[tuple[str, str]]:
     if isinstance(value, str):
         if "${" in value:
             yield path, value
-    elif isinstance(value, Mapping):
-        for key, item in value.items():  # pyright: ignore
-            yield from _texts(item, join(path, str(key)))  # pyright: ignore
-    elif isinstance(value, list | tuple):
-        for index, item in enumerate(value):  # pyright: ignore
+    elif is_mapping(value):
+        for key, item in value.items():
+            yield from _texts(item, join(path, str(key)))
+    elif is_list(value):
+        for index, item in enumerate(value):
             yield from _texts(item, join(path, index))
 
 
 def _text(site: Site, path: str, text: str, everywhere: frozenset[str]) -> Iterator[Fault]:
     try:
-        compiled = compile_template(text, site.names)
+        compiled = compile_template(text, mentioned(text, site.names))
     except ExpressionError as error:
         yield _fault(site, path, error, everywhere)
     else:
-        yield from _steps(site, path, compiled.step_references, everywhere)
+        used = [inner.step_references for _, inner in compiled.expressions]
+        yield from _steps(site, path, frozenset[str]().union(*used), everywhere)
 
 
 def _expression(site: Site, everywhere: frozenset[str]) -> Iterator[Fault]:
     value = site.value
     try:
-        text = translate_condition(value) if isinstance(value, Mapping) else value  # pyright: ignore
-        compiled = compile_expression(text, site.names)
+        text = translate_condition(value) if is_mapping(value) else value
+        compiled = compile_expression(text, mentioned(text, site.names))
     except ExpressionError as error:
         yield _fault(site, site.path, error, everywhere)
     else:
@@ -85,16 +89,16 @@ def _steps(
     site: Site, path: str, used: frozenset[str], everywhere: frozenset[str]
 ) -> Iterator[Fault]:
     for name in sorted(used - (site.names - BASE)):
-        yield _name(site, path, name, everywhere, name)
+        yield _name(site, path, name, everywhere)
 
 
 def _fault(site: Site, path: str, error: ExpressionError, everywhere: frozenset[str]) -> Fault:
     if error.unknown is not None:
-        return _name(site, path, error.unknown, everywhere, _sentence(error))
+        return _name(site, path, error.unknown, everywhere)
     return Fault(path, "bad_expression", _sentence(error))
 
 
-def _name(site: Site, path: str, name: str, everywhere: frozenset[str], _: str) -> Fault:
+def _name(site: Site, path: str, name: str, everywhere: frozenset[str]) -> Fault:
     if name in site.later:
         message = f"'{name}' is not there yet at this point; add it to `depends_on`."
         return Fault(path, "not_yet_available", message)

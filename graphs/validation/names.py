@@ -78,7 +78,9 @@ def _unknown(path: str, name: str, scope: Scope) -> Fault:
         )
     else:
         message = f"There is no step '{name}' beside this one."
-    return Fault(path, "unknown_step", message, nearest=hint, allowed=tuple(sorted(scope.own_names)))
+    return Fault(
+        path, "unknown_step", message, nearest=hint, allowed=tuple(sorted(scope.own_names))
+    )
 
 
 def _cycles(scope: Scope) -> Iterator[Fault]:

@@ -8,8 +8,10 @@ from stretto.errors import Fault
 from stretto.graphs.expressions import ExpressionError, Names, compile_expression
 from stretto.graphs.inputs import input_schema
 from stretto.graphs.limits import Limits
+from stretto.graphs.names import mentioned
 from stretto.graphs.paths import join
-from stretto.graphs.scopes import Scope
+from stretto.graphs.plaindata import is_list, is_mapping
+from stretto.graphs.scopes import Scope, declared_names
 from stretto.graphs.spec import Step, Workflow
 from stretto.graphs.topology import needs_of
 
@@ -33,9 +35,12 @@ def reach_faults(workflow: Workflow, every: list[Scope], limits: Limits) -> Iter
         for index, step in enumerate(scope.steps):
             path = join(scope.path, index)
             if step.id in dead:
-                yield Fault(*dead[step.id](path))
-            yield from _cases(path, step, properties)
-            yield from _map(path, step, properties, limits)
+                key, message = dead[step.id]
+                yield Fault(join(path, key) if key else path, "unreachable_step", message)
+            if step.branch or step.map:
+                names = declared_names(scope, step)
+                yield from _cases(path, step, properties, names)
+                yield from _map(path, step, properties, names, limits)
 
 
 def _properties(workflow: Workflow) -> Mapping[str, Any]:
@@ -44,19 +49,15 @@ def _properties(workflow: Workflow) -> Mapping[str, Any]:
     except ValueError:
         return {}
     properties = schema.get("properties")
-    return properties if isinstance(properties, Mapping) else {}  # pyright: ignore
+    return properties if is_mapping(properties) else {}
 
 
-def _dead(scope: Scope) -> dict[str, Any]:
-    """Find the steps that never run: a guard that is never true, or a need that never runs."""
-    dead: dict[str, Any] = {}
+def _dead(scope: Scope) -> dict[str, tuple[str, str]]:
+    """Find the steps that never run, and where and why."""
+    dead: dict[str, tuple[str, str]] = {}
     for step in scope.steps:
-        if isinstance(step.when, str) and constant(step.when) is False:
-            dead[step.id] = lambda path: (
-                join(path, "when"),
-                "unreachable_step",
-                "This is never true, so the step never runs; change it or take the step out.",
-            )
+        if isinstance(step.when, str) and constant(step.when, declared_names(scope, step)) is False:
+            dead[step.id] = "when", "This is never true, so the step never runs; take the step out."
     if not dead:
         return dead
     needs = needs_of(scope.steps)
@@ -77,16 +78,16 @@ def _lost(step: Step, needs: tuple[str, ...], dead: Mapping[str, Any]) -> str | 
     return gone[0] if hopeless else None
 
 
-def _follows(need: str) -> Any:
-    message = f"The step never runs, because '{need}' never does; set `join: done` or change that."
-    return lambda path: (path, "unreachable_step", message)
+def _follows(need: str) -> tuple[str, str]:
+    return "", f"The step never runs, because '{need}' never does; set `join: done` or change that."
 
 
-def constant(text: str) -> Any:
+def constant(text: str, names: frozenset[str]) -> Any:
     """Give the value of an expression that uses no names; a marker when it is not known."""
     inner = bare(text)
     try:
-        return compile_expression(inner, ()).evaluate(Names({}, {}, {}))
+        compiled = compile_expression(inner, mentioned(inner, names))
+        return _UNKNOWN if compiled.references else compiled.evaluate(Names({}, {}, {}))
     except ExpressionError:
         return _UNKNOWN
 
@@ -98,10 +99,12 @@ def bare(text: str) -> str:
     return stripped[2:-1].strip() if whole else stripped
 
 
-def _cases(path: str, step: Step, properties: Mapping[str, Any]) -> Iterator[Fault]:
+def _cases(
+    path: str, step: Step, properties: Mapping[str, Any], names: frozenset[str]
+) -> Iterator[Fault]:
     if not step.branch:
         return
-    possible = _possible(step.branch.on, properties)
+    possible = _possible(step.branch.on, properties, names)
     if possible is None:
         return
     for name in step.branch.cases:
@@ -114,14 +117,16 @@ def _cases(path: str, step: Step, properties: Mapping[str, Any]) -> Iterator[Fau
         yield Fault(join(path, "branch", "default"), "unreachable_case", message)
 
 
-def _possible(on: str, properties: Mapping[str, Any]) -> tuple[str, ...] | None:
+def _possible(
+    on: str, properties: Mapping[str, Any], names: frozenset[str]
+) -> tuple[str, ...] | None:
     """List the values that can be known; None when they cannot."""
-    value = constant(on)
+    value = constant(on, names)
     if value is not _UNKNOWN:
         return (case_name(value),)
     text = bare(on)
     declared = _declared(text, properties)
-    if isinstance(declared.get("enum"), list):
+    if is_list(declared.get("enum")):
         return tuple(case_name(item) for item in declared["enum"])
     if declared.get("type") == "boolean" or _COMPARISON.match(text):
         return ("true", "false")
@@ -138,19 +143,23 @@ def case_name(value: Any) -> str:
 def _declared(text: str, properties: Mapping[str, Any]) -> Mapping[str, Any]:
     match = _INPUT.fullmatch(text)
     declared = properties.get(match[1]) if match else None
-    return declared if isinstance(declared, Mapping) else {}  # pyright: ignore
+    return declared if is_mapping(declared) else {}
 
 
 def _map(
-    path: str, step: Step, properties: Mapping[str, Any], limits: Limits
+    path: str,
+    step: Step,
+    properties: Mapping[str, Any],
+    names: frozenset[str],
+    limits: Limits,
 ) -> Iterator[Fault]:
     if not step.map:
         return
     at = join(path, "map", "over")
-    value = constant(step.map.over)
-    if isinstance(value, list):
-        if len(value) > limits.items:  # pyright: ignore
-            message = f"{len(value):,} items are too many at once; at most {limits.items:,}."  # pyright: ignore
+    value = constant(step.map.over, names)
+    if is_list(value):
+        if len(value) > limits.items:
+            message = f"{len(value):,} items are too many at once; at most {limits.items:,}."
             yield Fault(at, "too_many_items", message)
     elif value is not _UNKNOWN:
         yield Fault(at, "not_a_list", "A map needs a list; this is none.")

@@ -1,6 +1,7 @@
 """Workflows that are used by a workflow."""
 
 from collections.abc import Callable, Container, Iterator
+from typing import Any
 
 from stretto.errors import Fault, WorkflowInvalid
 from stretto.graphs.names import nearest
@@ -42,15 +43,20 @@ def _check(path: str, reference: str, known: Known) -> Fault | None:
         from stretto.graphs.library import shipped
 
         known = shipped()
-    names = tuple(known.names()) if hasattr(known, "names") else ()
-    if not names and not callable(known) and hasattr(known, "__iter__"):
-        names = tuple(known)
+    names = _names(known)
     if _exists(reference, known):
         return None
     listed = f" There are {', '.join(names)}." if 0 < len(names) <= 20 else ""
     hint = nearest(reference.partition("@")[0], names)
     message = f"There is no workflow '{reference}'." + ("" if hint else listed)
     return Fault(path, "unknown_workflow", message, nearest=hint, allowed=names)
+
+
+def _names(known: Any) -> tuple[str, ...]:
+    """List the workflows there are, as far as they can be listed."""
+    if hasattr(known, "names"):
+        return tuple(known.names())
+    return tuple(known) if hasattr(known, "__iter__") else ()
 
 
 def _exists(reference: str, known: "Container[str] | Callable[[str], Workflow]") -> bool:

@@ -12,6 +12,7 @@ from stretto.errors import Fault
 from stretto.graphs.inputs import InputTypeError, input_schema
 from stretto.graphs.names import nearest
 from stretto.graphs.paths import join
+from stretto.graphs.plaindata import is_dict, is_list
 from stretto.graphs.scopes import Scope
 from stretto.graphs.spec import CronTrigger, Step, Workflow
 
@@ -56,14 +57,14 @@ def _inputs(workflow: Workflow) -> Iterator[Fault]:
 
 
 def _references(schema: Any, path: str) -> Iterator[tuple[str, str]]:
-    if isinstance(schema, dict):
-        for key, value in schema.items():  # pyright: ignore
+    if is_dict(schema):
+        for key, value in schema.items():
             if key in ("$ref", "$dynamicRef") and isinstance(value, str):
                 yield path, value
             else:
-                yield from _references(value, join(path, key))  # pyright: ignore
-    elif isinstance(schema, list):
-        for index, value in enumerate(schema):  # pyright: ignore
+                yield from _references(value, join(path, key))
+    elif is_list(schema):
+        for index, value in enumerate(schema):
             yield from _references(value, join(path, index))
 
 
@@ -99,4 +100,6 @@ def _approval(path: str, step: Step) -> Iterator[Fault]:
     elif asked.on_deadline is not None and asked.on_deadline not in asked.options:
         message = f"'{asked.on_deadline}' is none of the options; use one of them."
         hint = nearest(asked.on_deadline, asked.options)
-        yield Fault(join(path, "on_deadline"), "bad_default", message, None, None, hint, asked.options)
+        yield Fault(
+            join(path, "on_deadline"), "bad_default", message, None, None, hint, asked.options
+        )

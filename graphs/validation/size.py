@@ -31,7 +31,9 @@ def size_faults(workflow: Workflow, limits: Limits) -> list[Fault]:
             for below, body in bodies(step)
         ]
     if count > limits.steps:
-        message = f"The workflow has {count:,} steps, at most {limits.steps:,} are allowed; split it."
+        message = (
+            f"The workflow has {count:,} steps, at most {limits.steps:,} are allowed; split it."
+        )
         return [Fault("steps", "too_many_steps", message)]
     return _bytes(workflow, limits)
 
@@ -39,10 +41,14 @@ def size_faults(workflow: Workflow, limits: Limits) -> list[Fault]:
 def _bytes(workflow: Workflow, limits: Limits) -> list[Fault]:
     # What is large is in texts and params; the models around them are small.
     size = sum(_size(step) for step in (*workflow.steps, *workflow.on_failure))
-    size += len(workflow.description) + len(json.dumps([workflow.context, workflow.inputs], default=str))
+    size += len(workflow.description) + len(
+        json.dumps([workflow.context, workflow.inputs], default=str)
+    )
     if size <= limits.size:
         return []
-    message = f"The workflow has {size:,} bytes, at most {limits.size:,} are allowed; move data out."
+    message = (
+        f"The workflow has {size:,} bytes, at most {limits.size:,} are allowed; move data out."
+    )
     return [Fault("", "too_large", message)]
 
 

@@ -1,14 +1,16 @@
 """What can be told of a run from what is saved of it, by any process."""
 
+from dataclasses import replace
 from typing import Any
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
+from stretto.engine.ending import with_row_error
 from stretto.engine.records import Records, RunRow
 from stretto.engine.result import ResultStatus, RunResult
 from stretto.engine.snapshot import Snapshot, read_snapshot
 from stretto.engine.status import RunStatus, fold
-from stretto.errors import ConfigurationError, RunNotFound, StepError
+from stretto.errors import ConfigurationError, RunNotFound
 from stretto.events import RunEvent
 from stretto.graphs.outcome import Summary, summarize
 from stretto.graphs.spec import Workflow
@@ -70,15 +72,19 @@ class Archive:
         await self.row(run_id)
         return await self._records.read_events(run_id, after)
 
-    async def status(self, run_id: str) -> RunStatus:
+    async def status(self, run_id: str, now: float | None = None) -> RunStatus:
         """Tell where a run stands.
+
+        Args:
+            run_id: the run.
+            now: seconds since the epoch, to count what still runs up to now.
 
         Raises:
             RunNotFound: no run has this id.
 
         """
         workflow = await self.pinned(await self.row(run_id))
-        return fold(await self.events(run_id), workflow)
+        return replace(fold(await self.events(run_id), workflow, now), run_id=run_id)
 
     async def result(self, run_id: str) -> RunResult:
         """Put the result of a run together again.
@@ -97,9 +103,6 @@ class Archive:
             "errors": 0,
         }
         summary = summarize(workflow, snapshot.state, run) if snapshot else Summary(False, None)
-        errors = summary.errors
-        if row.error and not errors:
-            errors = (StepError(**row.error),)
         status: ResultStatus = "cancelled"
         if row.state in ("completed", "failed", "waiting"):
             status = row.state
@@ -110,7 +113,7 @@ class Archive:
             status=status,
             output=summary.output if status == "completed" else None,
             outputs=summary.outputs,
-            errors=errors,
+            errors=with_row_error(summary.errors, row.error),
             interrupts=snapshot.interrupts if snapshot and status == "waiting" else (),
             duration_seconds=(await self.status(run_id)).total_execution_time,
             usage=row.usage or {},

@@ -1,31 +1,36 @@
-"""One run at work: a task of its own that owns the graph, from its start to an end or a wait."""
+"""One run at work: from its start, or from where it stopped, to an end or a wait."""
 
 import asyncio
+import contextlib
+import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from stretto.agents.agent import Usage
-from stretto.engine.lease import Lease
+from stretto.engine.ending import ending, first_deadline, questions_of, row_error
 from stretto.engine.log import EventLog
+from stretto.engine.outputs import save_output
 from stretto.engine.records import RunRow
 from stretto.engine.resources import Resources
 from stretto.engine.result import ResultStatus, RunResult
-from stretto.engine.status import fold
-from stretto.errors import StepError
+from stretto.engine.snapshot import read_snapshot
+from stretto.engine.status import RunStatus, fold
+from stretto.errors import ConfigurationError, StepError
+from stretto.events import EventType
 from stretto.graphs.causes import describe
 from stretto.graphs.compile import make_scope
 from stretto.graphs.containers.inside import Graph
 from stretto.graphs.outcome import Summary, summarize
 from stretto.graphs.runtime import PRIORITIES, RunScope
 from stretto.graphs.spec import Workflow
-from stretto.graphs.state import RunState
+from stretto.graphs.state import Record, RunState
 from stretto.graphs.topology import remaining_paths
 
-STOP_CHECK_SECONDS = 0.5
 RECURSION_LIMIT = 100_000
 """Supersteps of one run; loops and maps have bounds of their own."""
+logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -37,71 +42,98 @@ class Execution:
     graph: Graph
     resources: Resources
     log: EventLog
-    lease: Lease
     entry: Any
     """What the graph is given: an input, None to go on, or a command with answers."""
-    resumed: bool = False
-    started: float = field(default_factory=time.monotonic)
+    closing: bool = False
+    """Whether the work is over and only its end is being recorded."""
+    before: float = 0.0
+    """Seconds that the run was active in earlier entries."""
+    started: float | None = None
+    scope: RunScope | None = None
 
     async def run(self) -> RunResult:
         """Work until the run ends or waits, and record how; a cancelled run is not recorded here.
 
         Raises:
             CancelledError: the run was cancelled.
+            ConfigurationError: what happened cannot be recorded.
 
         """
         self.started = time.monotonic()
-        scope = await self._open()
-        stopper = asyncio.create_task(self._stop_when_asked(asyncio.current_task()))
+        scope = self.scope = await self._open()
         try:
             state = await self._drive(scope)
-            result = self._read(state, scope)
-            await self._learn(state)
+            self.closing = True
+            result = await self._read(state, scope)
         except Exception as error:
-            code, message = describe(error)
-            failed = Summary(False, None, {}, (StepError("", code, message),))
-            result = self._result("failed", failed)
-        finally:
-            stopper.cancel()
-        await self._close(replace(result, usage=scope.usage.to_dict()))
+            self.closing = True
+            result = await self._broken(error)
+        await self._close(result)
         return result
 
     async def record_cancelled(self) -> None:
         """Record that the run was cancelled, also when it was still waiting to be admitted."""
+        self.closing = True
         await self._close(self._result("cancelled"))
 
     async def _open(self) -> RunScope:
-        row, now = self.row, time.time()
-        attempt = row.attempt + 1
-        first = row.started_at or now
+        row, flow, now = self.row, self.workflow, time.time()
+        attempt, first = row.attempt + 1, row.started_at or now
+        earlier = await self._earlier() if row.attempt else None
+        self.before = earlier.total_execution_time if earlier else 0.0
         await self.resources.records.update_run(
-            row.run_id, state="running", attempt=attempt, started_at=first, ended_at=None
+            row.run_id,
+            state="running",
+            attempt=attempt,
+            started_at=first,
+            ended_at=None,
+            deadline_at=None,
         )
         run = {"id": row.run_id, "started_at": first, "attempt": attempt, "errors": 0}
-        scope = make_scope(self.workflow, run, self.log.emit)
+        scope = make_scope(flow, run, self._emit)
         scope.priority = PRIORITIES.index(row.priority)
         if row.usage:
             scope.usage.add(Usage(**{k: row.usage[k] for k in Usage.__slots__}))
         scope.remaining = await self._remaining()
-        scope.deadline = await self._deadline()
-        facts = {"name": self.workflow.name, "version": self.workflow.version, "attempt": attempt}
-        self.log.emit("workflow_resumed" if self.resumed else "workflow_started", None, facts)
+        if flow.timeout is not None:
+            # The time that the run waited, or was crashed, does not count.
+            scope.deadline = asyncio.get_running_loop().time() + flow.timeout - self.before
+        facts = {"workflow": flow.name, "name": flow.name, "version": flow.version}
+        event: EventType = "workflow_resumed" if row.attempt else "workflow_started"
+        self._emit(event, None, {**facts, "attempt": attempt})
+        if earlier is not None:
+            await self._make_up_for_lost_events(earlier)
         return scope
+
+    def _emit(self, event: EventType, step: str | None, data: dict[str, Any]) -> None:
+        self.log.emit(event, step, data)
+
+    async def _earlier(self) -> RunStatus:
+        return fold(await self.resources.records.read_events(self.row.run_id), self.workflow)
+
+    async def _make_up_for_lost_events(self, earlier: RunStatus) -> None:
+        """Tell of steps that were saved as completed right before a crash took their event."""
+        snapshot = await read_snapshot(self.resources.saver, self.row.run_id)
+        saved = (snapshot.state.get("records") if snapshot else None) or {}
+        told = {step.id for step in earlier.steps if step.state == "completed"}
+        for step in self.workflow.steps:
+            record = saved.get(step.id, Record())
+            if record.get("status") == "completed" and step.id not in told:
+                data: dict[str, Any] = {
+                    "step": step.id,
+                    "agent": record.get("agent"),
+                    "task": step.action or step.kind,
+                    "attempt": record.get("attempts", 1),
+                    "duration": record.get("duration", 0.0),
+                    "restored": True,
+                }
+                self.log.emit("agent_completed", step.id, data)
 
     async def _remaining(self) -> Mapping[str, float]:
         if self.workflow.mode != "adaptive":
             return {}
         learned = await self.resources.records.durations(self.workflow.id)
         return remaining_paths(self.workflow.steps, learned) if learned else {}
-
-    async def _deadline(self) -> float | None:
-        """Give the loop's time by which the run must end; time spent waiting does not count."""
-        if self.workflow.timeout is None:
-            return None
-        await self.log.flush()
-        events = await self.resources.records.read_events(self.row.run_id) if self.resumed else []
-        used = fold(events, self.workflow).total_execution_time
-        return asyncio.get_running_loop().time() + self.workflow.timeout - used
 
     async def _drive(self, scope: RunScope) -> RunState:
         config = {
@@ -115,17 +147,34 @@ class Execution:
             )
             # A failure that ends the run while somebody is still to be asked: the question is
             # void, and entering once more lets its step record that.
-            if not (scope.doomed and _questions(state)):
+            if not (scope.doomed and questions_of(state)):
                 return state
             entry = None
 
-    def _read(self, state: RunState, scope: RunScope) -> RunResult:
-        questions = _questions(state)
+    async def _read(self, state: RunState, scope: RunScope) -> RunResult:
+        questions = questions_of(state)
         summary = summarize(self.workflow, state, scope.run)
         status: ResultStatus = "completed" if summary.success else "failed"
-        if questions:
-            status = "waiting"
-        return self._result(status, summary, questions)
+        result = self._result("waiting" if questions else status, summary, questions)
+        if result.success:
+            folder = self.resources.outputs
+            error = await save_output(folder, self.workflow, state, scope.run, result.output)
+            if error is not None:
+                result = replace(result, errors=(*result.errors, error))
+        await self._learn(state)
+        return result
+
+    async def _broken(self, error: Exception) -> RunResult:
+        """Give the result of a run that something outside its steps ended: what was saved of it."""
+        logger.error("run %s broke off", self.row.run_id, exc_info=error)
+        code, message = describe(error)
+        summary = Summary(False, None)
+        with contextlib.suppress(Exception):  # the same thing may keep us from reading, too
+            snapshot = await read_snapshot(self.resources.saver, self.row.run_id)
+            if snapshot is not None:
+                summary = summarize(self.workflow, snapshot.state)
+        errors = (*summary.errors, StepError("", code, message))
+        return self._result("failed", replace(summary, errors=errors))
 
     def _result(
         self,
@@ -133,6 +182,7 @@ class Execution:
         summary: Summary | None = None,
         questions: tuple[dict[str, Any], ...] = (),
     ) -> RunResult:
+        now = time.monotonic()
         return RunResult(
             run_id=self.row.run_id,
             workflow=self.workflow.name,
@@ -142,20 +192,22 @@ class Execution:
             outputs=summary.outputs if summary else {},
             errors=summary.errors if summary else (),
             interrupts=questions,
-            duration_seconds=round(time.monotonic() - self.started, 6),
+            duration_seconds=round(self.before + now - (self.started or now), 6),
+            usage=self.scope.usage.to_dict() if self.scope else self.row.usage or {},
         )
 
     async def _close(self, result: RunResult) -> None:
         """Record how it ended: the event first, so that whoever sees the row finds it."""
-        event, data = ending(result)
+        event, data = ending(result, self.workflow)
         self.log.emit(event, None, data)
         await self.log.close()
         await self.resources.records.update_run(
             self.row.run_id,
             state=result.status,
-            ended_at=time.time(),
-            usage=dict(result.usage) or self.row.usage,
-            error=result.errors[0].to_dict() if result.errors else None,
+            ended_at=None if result.status == "waiting" else time.time(),
+            usage=dict(result.usage) or None,
+            error=row_error(result),
+            deadline_at=first_deadline(result),
         )
 
     async def _learn(self, state: RunState) -> None:
@@ -165,43 +217,7 @@ class Execution:
             for step, record in records.items()
             if record.get("status") == "completed"
         }
-        await self.resources.records.learn_durations(self.workflow.id, measured)
-
-    async def _stop_when_asked(self, owner: "asyncio.Task[Any] | None") -> None:
-        while owner is not None and not self.lease.asked_to_stop:
-            await asyncio.sleep(STOP_CHECK_SECONDS)
-        if owner is not None:
-            owner.cancel()
-
-
-def ending(result: RunResult) -> tuple[Any, dict[str, Any]]:
-    """Give the event that tells how a run ended, and its data."""
-    if result.status == "waiting":
-        return "workflow_waiting", {"interrupts": [dict(i) for i in result.interrupts]}
-    errors = [error.to_dict() for error in result.errors]
-    if result.status == "completed":
-        return "workflow_completed", {"final_output": final_output(result), "errors": errors}
-    return f"workflow_{result.status}", {"errors": errors}
-
-
-def final_output(result: RunResult) -> dict[str, Any]:
-    """Give the summary that ends the event stream of a completed run."""
-    failed = len(result.errors)
-    done = len(result.outputs)
-    return {
-        "success_rate": done / (done + failed) if done + failed else 1.0,
-        "total_execution_time": result.duration_seconds,
-        "output": result.output,
-    }
-
-
-def _questions(state: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
-    found = state.get("__interrupt__") or ()
-    return tuple(
-        {
-            "id": question.id,
-            "step": question.value.get("step") if isinstance(question.value, dict) else None,
-            "value": question.value,
-        }
-        for question in found
-    )
+        try:
+            await self.resources.records.learn_durations(self.workflow.id, measured)
+        except ConfigurationError as error:  # an estimate is not worth a result
+            logger.warning("durations of run %s were not learned: %s", self.row.run_id, error)

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 from stretto.agents.breaker import Breakers
@@ -15,11 +16,40 @@ from stretto.engine.log import EventLog
 from stretto.engine.records import RunRow
 from stretto.engine.resources import Resources
 from stretto.engine.result import RunResult
+from stretto.errors import ConfigurationError
 from stretto.graphs.causes import counts_against_agent
 from stretto.graphs.compile import compile_workflow
 from stretto.graphs.containers.inside import Graph
 from stretto.graphs.runtime import PRIORITIES, AdaptationRule, Services
 from stretto.graphs.spec import Workflow
+
+STOP_CHECK_SECONDS = 0.5
+
+
+@dataclass(slots=True, eq=False)
+class Active:
+    """A run that is active in this process: waiting to be admitted, or at work."""
+
+    execution: Execution
+    lease: Lease
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once the task handles its own cancellation."""
+    cancelled: bool = False
+    task: "asyncio.Task[RunResult]" = field(init=False)
+
+    @property
+    def closing(self) -> bool:
+        """Whether the work is over and only its end is being recorded."""
+        return self.execution.closing
+
+    def cancel(self) -> None:
+        """Cancel the run, unless that was done already or its work is over."""
+        if not (self.cancelled or self.closing):
+            self.cancelled = self.task.cancel()
+
+    async def ended(self) -> None:
+        """Wait until the run has ended and that is recorded."""
+        await asyncio.wait([self.task])
 
 
 class Launcher:
@@ -50,14 +80,20 @@ class Launcher:
         self.admission = Dispatcher(limit)
         self.archive = Archive(resources.records, resources.saver)
         self.ended: Counter[str] = Counter()
-        self.active: dict[str, asyncio.Task[RunResult]] = {}
-        self.logs: dict[str, EventLog] = {}
+        self.active: dict[str, Active] = {}
+        self.on_end: Callable[[RunResult], None] = lambda result: None
+        """Called with every result, before others can act on the run."""
         self._find = find
         self._graphs: dict[str, Graph] = {}
+        self._closed = False
 
     def forget_graphs(self) -> None:
-        """Compile anew from now on, because agents were added."""
+        """Compile anew from now on, because agents or workflows were added."""
         self._graphs.clear()
+
+    def lease(self, run_id: str) -> Lease:
+        """Prepare the lease on a run."""
+        return Lease(self.resources.leases, run_id)
 
     def graph(self, workflow: Workflow) -> Graph:
         """Give the compiled graph of a workflow.
@@ -76,55 +112,92 @@ class Launcher:
             )
         return self._graphs[digest]
 
-    async def launch(
-        self, row: RunRow, workflow: Workflow, lease: Lease, entry: Any, *, resumed: bool = False
-    ) -> None:
-        """Start one entry into a run; the lease is held and is given back at its end."""
+    async def launch(self, row: RunRow, workflow: Workflow, lease: Lease, entry: Any) -> None:
+        """Start one entry into a run; the lease is held and is given back at its end.
+
+        Raises:
+            WorkflowInvalid: the workflow has faults, with the agents there are now.
+            ConfigurationError: the engine is being closed.
+
+        """
         try:
             graph = self.graph(workflow)
             last = await self.resources.records.last_seq(row.run_id)
+            if self._closed:
+                raise ConfigurationError("the engine is being closed; it starts no more runs")
         except BaseException:
             lease.give_back()
             raise
         log = EventLog(row.run_id, self.resources.records, last)
-        execution = Execution(
-            row, workflow, graph, self.resources, log, lease, entry, resumed=resumed
-        )
-        task = asyncio.create_task(self._own(execution), name=f"stretto run {row.run_id}")
-        self.active[row.run_id] = task
-        self.logs[row.run_id] = log
+        active = Active(Execution(row, workflow, graph, self.resources, log, entry), lease)
+        active.task = asyncio.create_task(self._own(active), name=f"stretto run {row.run_id}")
+        self.active[row.run_id] = active
         # A cancelled or failed owner has recorded how it ended; nobody has to await it.
-        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        active.task.add_done_callback(lambda done: done.cancelled() or done.exception())
 
-    async def _own(self, execution: Execution) -> RunResult:
-        run_id, priority = execution.row.run_id, PRIORITIES.index(execution.row.priority)
+    async def _own(self, active: Active) -> RunResult:
+        execution, run_id = active.execution, active.execution.row.run_id
+        stopper = asyncio.create_task(_stop_when_asked(active))
+        active.begun.set()
         try:
-            async with self.admission.slot((), Gate(), lambda: (priority,)):
-                result = await execution.run()
+            result = await self._admitted(execution)
             self.ended[result.status] += 1
+            self.on_end(result)
             return result
         except asyncio.CancelledError:
             await execution.record_cancelled()
             self.ended["cancelled"] += 1
             raise
         finally:
-            execution.lease.give_back()
-            self.active.pop(run_id, None)
-            self.logs.pop(run_id, None)
+            stopper.cancel()
+            await execution.log.close()
+            active.lease.give_back()
+            del self.active[run_id]
+
+    async def _admitted(self, execution: Execution) -> RunResult:
+        priority = PRIORITIES.index(execution.row.priority)
+        slot = await self.admission.acquire((), Gate(), lambda: (priority,))
+        try:
+            return await execution.run()
+        finally:
+            self.admission.release(slot)
 
     async def stop(self, run_id: str) -> bool:
-        """Cancel a run that is active here and wait until that is recorded; False if it is not."""
-        task = self.active.get(run_id)
-        if task is None:
+        """Cancel a run that is active here and wait until that is recorded.
+
+        Returns:
+            False when it is not active here, or had just come to an end of its own.
+
+        """
+        active = self.active.get(run_id)
+        if active is None:
             return False
-        task.cancel()
-        await asyncio.wait([task])
-        return True
+        # A task that is cancelled before it began would never come to record that.
+        await active.begun.wait()
+        active.cancel()
+        await active.ended()
+        return active.task.cancelled()
+
+    def metrics(self) -> dict[str, Any]:
+        """Give figures: active runs, load and health of agents, waiting work."""
+        agents, dispatcher = self.services.agents, self.services.dispatcher
+        load, waiting = dispatcher.load(), self.admission.waiting()
+        return {
+            "active_workflows": len(self.active) - waiting,
+            "queued_workflows": waiting,
+            "ended_workflows": dict(self.ended),
+            "agent_load": {agent.name: load.get(agent.name, 0) for agent in agents},
+            "waiting_tasks": dispatcher.waiting(),
+            "breakers": {agent.name: self.services.breakers.state(agent.name) for agent in agents},
+        }
 
     async def close(self) -> None:
         """Cancel every active run; each can be resumed."""
-        tasks = list(self.active.values())
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        self._closed = True
+        await asyncio.gather(*(self.stop(run_id) for run_id in tuple(self.active)))
+
+
+async def _stop_when_asked(active: Active) -> None:
+    while not active.lease.asked_to_stop:
+        await asyncio.sleep(STOP_CHECK_SECONDS)
+    active.cancel()

@@ -1,5 +1,6 @@
 """Who works on a run: one process at a time, and the way another one can ask it to stop."""
 
+import hashlib
 import re
 from pathlib import Path
 
@@ -17,7 +18,7 @@ class Lease:
 
     def __init__(self, folder: Path, run_id: str) -> None:
         """Prepare a lease on ``run_id`` among the files in ``folder``."""
-        name = re.sub(r"[^A-Za-z0-9_.-]", "_", run_id)
+        name = _file_name(run_id)
         self._run_id = run_id
         self._lock = FileLock(folder / f"{name}.lock", timeout=0, thread_local=False)
         self._stop = folder / f"{name}.stop"
@@ -64,3 +65,12 @@ class Lease:
     def asked_to_stop(self) -> bool:
         """Whether somebody asked that the run be cancelled."""
         return self._stop.exists()
+
+
+def _file_name(run_id: str) -> str:
+    """Give every run a file name of its own, whatever characters its id is made of."""
+    plain = re.sub(r"[^a-z0-9_-]", "_", run_id)
+    if plain == run_id and len(run_id) <= 100:
+        return plain
+    # Some file systems hold capital and small letters for the same.
+    return f"{plain[:100]}.{hashlib.sha256(run_id.encode()).hexdigest()[:16]}"

@@ -1,25 +1,68 @@
 """How a run is entered: for the first time, again after it stopped, or once more after it ended."""
 
+import json
+import time
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from langgraph.types import Command
 
 from stretto.engine.answers import match_answers
 from stretto.engine.records import RunRow
-from stretto.engine.retry import retry_input, steps_to_repeat
+from stretto.engine.retry import broke_off, retry_input, steps_to_repeat
 from stretto.engine.snapshot import Snapshot
-from stretto.errors import RunConflict
-from stretto.graphs.spec import Workflow
+from stretto.errors import InputInvalid, RunConflict
+from stretto.graphs.inputs import check_input
+from stretto.graphs.spec import Priority, Workflow
 
 RESUMABLE = frozenset({"queued", "running", "waiting", "cancelled"})
+MAX_ID = 200
 RETRYABLE = frozenset({"failed", "completed"})
 
 
-def new_run_id() -> str:
-    """Make an id for a run."""
-    return uuid.uuid4().hex
+def new_row(
+    workflow: Workflow,
+    input: Mapping[str, Any] | None = None,
+    *,
+    context: Mapping[str, Any] | None = None,
+    session_id: str | None = None,
+    run_id: str | None = None,
+    priority: Priority | None = None,
+) -> RunRow:
+    """Check what a caller gives for a run, and make the row that records it.
+
+    Raises:
+        InputInvalid: something does not fit.
+
+    """
+    if run_id is not None and not 0 < len(run_id) <= MAX_ID:
+        raise InputInvalid(f"a run_id has 1 to {MAX_ID} characters")
+    if priority not in (None, *get_args(Priority)):
+        allowed = ", ".join(get_args(Priority))
+        raise InputInvalid(f"there is no priority {priority!r}; choose {allowed}")
+    return RunRow(
+        run_id=uuid.uuid4().hex if run_id is None else run_id,
+        workflow_id=workflow.id,
+        workflow_name=workflow.name,
+        version=workflow.version,
+        digest=workflow.digest,
+        created_at=time.time(),
+        priority=priority or workflow.priority,
+        input=_stored("input", check_input(workflow, {} if input is None else input)),
+        context=_stored("context", {} if context is None else context),
+        session_id=session_id,
+    )
+
+
+def _stored(name: str, value: Any) -> dict[str, Any]:
+    """Give a mapping as it will be read back, so that a first go sees what a later one will."""
+    try:
+        stored: dict[str, Any] = json.loads(json.dumps(dict(value), allow_nan=False))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InputInvalid(f"the {name} must be a mapping of JSON values: {error}") from error
+    return stored
 
 
 def first_entry(row: RunRow) -> dict[str, Any]:
@@ -96,6 +139,8 @@ class Reentry:
         if self.snapshot is None:
             return first_entry(self.row)
         state = self.snapshot.state
+        if from_step is None and broke_off(self.workflow, state):
+            return None  # the superstep goes on, also inside of containers
         again = steps_to_repeat(self.workflow, state, from_step)
         if not again:
             raise RunConflict(

@@ -1,6 +1,6 @@
 """What an engine keeps open: records, checkpoints and the result cache."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +36,7 @@ class Resources:
 
 
 @asynccontextmanager
-async def open_resources(home: Path, database: str | None) -> AsyncIterator[Resources]:
+async def open_resources(home: Path, database: str | None) -> AsyncGenerator[Resources]:
     """Open everything that an engine keeps.
 
     Args:

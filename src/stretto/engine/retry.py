@@ -46,6 +46,9 @@ def steps_to_repeat(workflow: Workflow, state: RunState, from_step: str | None) 
 def retry_input(state: RunState, again: set[str], from_step: str | None) -> Mapping[str, Any]:
     """Make the input that lets a finished thread go on: the chosen steps count as not done.
 
+    All that is kept is written again, because steps that ended in a superstep that was broken off
+    are not part of the last checkpoint, and a new input gives that superstep up.
+
     Args:
         state: what is saved of the run.
         again: the steps to run again.
@@ -54,12 +57,21 @@ def retry_input(state: RunState, again: set[str], from_step: str | None) -> Mapp
     """
     failures = state.get("failures") or {}
     return {
-        "records": {step: AGAIN for step in again},
+        "outputs": dict(state.get("outputs") or {}),
+        "records": {**(state.get("records") or {}), **dict.fromkeys(again, AGAIN)},
         "failures": dict.fromkeys(failures),
         "skipped": dict.fromkeys(again & set(state.get("skipped") or {})),
         "undo": dict.fromkeys(_undone(state)),
         "partial": {from_step: None} if from_step else {},
     }
+
+
+def broke_off(workflow: Workflow, state: RunState) -> bool:
+    """Tell whether a run ended before every step did, by a fault outside its steps."""
+    records = state.get("records") or {}
+    return any(
+        records.get(step.id, {}).get("status", "pending") == "pending" for step in workflow.steps
+    )
 
 
 def _undone(state: RunState) -> list[str]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
+from stretto.engine.ending import step_of
 from stretto.graphs.state import CHANNELS, RunState, merge
 
 
@@ -40,7 +41,7 @@ async def read_snapshot(saver: "BaseCheckpointSaver[Any]", run_id: str) -> Snaps
             resumed.add(task_id)
         elif channel == "__interrupt__":
             interrupts[task_id] = {
-                i.id: {"id": i.id, "step": _step_of(i.value), "value": i.value} for i in value
+                i.id: {"id": i.id, "step": step_of(i.value), "value": i.value} for i in value
             }
     open_questions = [
         question
@@ -49,7 +50,3 @@ async def read_snapshot(saver: "BaseCheckpointSaver[Any]", run_id: str) -> Snaps
         for question in questions.values()
     ]
     return Snapshot(RunState(**values), tuple(open_questions))  # type: ignore[typeddict-item]
-
-
-def _step_of(value: Any) -> str | None:
-    return value.get("step") if isinstance(value, dict) else None

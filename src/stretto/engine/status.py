@@ -91,6 +91,7 @@ class _View:
         if event.event == "workflow_resumed":
             # Whatever was open when the process died or the run waited starts anew.
             self._stop(self.last)
+            self.last = event.at  # the clock may have stepped back meanwhile
             self._reset("pending", "running", "waiting", "not_run")
         self.state = _STATES[event.event]
         if self.state == "running":

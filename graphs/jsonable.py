@@ -1,0 +1,52 @@
+"""What an agent may return: plain JSON data, which every host can save, send and show."""
+
+from math import isfinite
+from typing import Any
+
+from pydantic_core import PydanticSerializationError, to_jsonable_python
+
+from stretto.errors import StepFailed
+
+
+def as_json(output: Any, agent: str) -> Any:
+    """Turn an agent's output into plain JSON data.
+
+    Args:
+        output: what the agent returned; models, dataclasses, sets and dates are turned into data.
+        agent: its name, for the message.
+
+    Raises:
+        StepFailed: it holds something that JSON has no form for.
+
+    """
+    if output is None or isinstance(output, str | bool):
+        return output
+    try:
+        plain = to_jsonable_python(output)
+    except (PydanticSerializationError, ValueError, RecursionError, UnicodeError) as error:
+        raise _not_json(agent, str(error)) from error
+    if (found := _unfit(plain)) is not None:
+        raise _not_json(agent, f"it holds {found}")
+    return plain
+
+
+def _unfit(value: Any) -> str | None:
+    """Name the first number in plain data that has no form in JSON or in a checkpoint."""
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, dict):
+            waiting.extend(item.values())
+        elif isinstance(item, list):
+            waiting.extend(item)
+        elif isinstance(item, float) and not isfinite(item):
+            return f"the number {item}"
+        elif isinstance(item, int) and not -(2**63) <= item < 2**64:
+            return "an integer of more than 64 bits"
+    return None
+
+
+def _not_json(agent: str, reason: str) -> StepFailed:
+    return StepFailed(
+        f"agent '{agent}' returned something that is no JSON: {reason}", code="not_json"
+    )

@@ -1,0 +1,165 @@
+"""One run in this process: opened, watched to its end, cancelled when somebody asks for it."""
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Awaitable, Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
+
+from stretto.cli.board import Board
+from stretto.cli.report import Commands, Shape, report
+from stretto.cli.terminal import is_terminal
+from stretto.events import RunEvent
+
+if TYPE_CHECKING:
+    from stretto.engine.engine import Engine
+    from stretto.engine.handle import RunHandle
+    from stretto.engine.result import RunResult
+
+THREADS = "stretto-agent"
+PATIENCE_SECONDS = 0.5
+"""How long threads of agents that nobody waits for may take to end with the process."""
+
+
+class View(Protocol):
+    """Somebody who shows a run while it goes on."""
+
+    def open(self, title: str, board: Board) -> None:
+        """Begin, with what is known before the first event."""
+        ...
+
+    def take(self, event: RunEvent) -> None:
+        """Take one event."""
+        ...
+
+    async def close(self) -> None:
+        """End."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A run that was started or taken up again."""
+
+    handle: "RunHandle"
+    title: str
+    board: Board
+    after: int = 0
+    """The last event that lies before this entry into the run."""
+    commands: Commands = Commands()
+
+
+Begin = Callable[["Engine"], Awaitable[Begun]]
+
+
+def conduct(engine: "Engine", begin: Begin, stream: TextIO, shape: Shape) -> int:
+    """Begin a run, show it until it ends or waits, and report on it.
+
+    SIGINT and SIGTERM cancel the run resumably; a second one ends the process at once.
+
+    Args:
+        engine: not opened yet.
+        begin: starts the run, or goes on with it.
+        stream: where data goes.
+        shape: who reads it.
+
+    Returns:
+        The exit code.
+
+    """
+    begun, result = asyncio.run(_conducted(engine, begin, view_for(stream, shape)))
+    code = report(result, stream, shape, begun.commands)
+    _leave_threads_behind(code)
+    return code
+
+
+def view_for(stream: TextIO, shape: Shape) -> View:
+    """Choose how a run is shown: drawn when somebody looks, written when somebody reads."""
+    from stretto.cli.lines import EventsView, LinesView, SilentView
+    from stretto.cli.live import LiveView
+
+    if shape == "events":
+        return EventsView(stream)
+    if is_terminal(sys.stderr) and (shape == "json" or is_terminal(stream)):
+        return LiveView(sys.stderr)
+    return SilentView() if shape == "json" else LinesView(stream)
+
+
+async def _conducted(engine: "Engine", begin: Begin, view: View) -> "tuple[Begun, RunResult]":
+    loop = asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(thread_name_prefix=THREADS))
+    stop = asyncio.Event()
+    with _stopping(lambda: loop.call_soon_threadsafe(stop.set)):
+        async with engine:
+            begun = await begin(engine)
+            stopper = asyncio.create_task(_cancel_when(stop, begun.handle))
+            try:
+                await _show(begun, view)
+                result = await begun.handle.result()
+            finally:
+                stopper.cancel()
+        _forget_executor(loop)
+        return begun, result
+
+
+async def _show(begun: Begun, view: View) -> None:
+    view.open(begun.title, begun.board)
+    try:
+        async for event in begun.handle.events(begun.after):
+            view.take(event)
+    finally:
+        await view.close()
+
+
+async def _cancel_when(stop: asyncio.Event, handle: "RunHandle") -> None:
+    from stretto.errors import RunConflict
+
+    await stop.wait()
+    try:
+        await handle.cancel()
+    except RunConflict:  # it ended by itself just before
+        return
+
+
+@contextmanager
+def _stopping(ask: Callable[[], Any]) -> Generator[None]:
+    """Turn the first signal into a request; the second one does what signals do."""
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in signals}
+
+    def first(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        ask()
+
+    for number in signals:
+        signal.signal(number, first)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _forget_executor(loop: asyncio.AbstractEventLoop) -> None:
+    """Keep the loop's end from waiting for a plain function that outlived its deadline."""
+    loop.set_default_executor(ThreadPoolExecutor())
+
+
+def _leave_threads_behind(code: int) -> None:
+    """End the process at once if a cancelled plain function still holds a thread."""
+    until = time.monotonic() + PATIENCE_SECONDS
+    for thread in threading.enumerate():
+        if thread.name.startswith(THREADS):
+            thread.join(max(until - time.monotonic(), 0.0))
+            if thread.is_alive():
+                sys.stdout.flush()
+                sys.stderr.flush()
+                os._exit(code)

@@ -1,0 +1,184 @@
+"""Where runs are started, gone on with and stopped: one worker per run, whatever happens."""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from stretto.engine.deadlines import Deadlines
+from stretto.engine.launcher import Launcher
+from stretto.engine.lease import Lease
+from stretto.engine.log import EventLog
+from stretto.engine.records import RunRow, State
+from stretto.engine.reentry import (
+    RESUMABLE,
+    RETRYABLE,
+    Reentry,
+    check_same,
+    check_state,
+    first_entry,
+)
+from stretto.errors import ConfigurationError, RunConflict, RunNotFound, WorkflowInvalid
+from stretto.graphs.spec import Workflow
+
+ENDED = frozenset({"completed", "failed", "cancelled"})
+UNFINISHED = frozenset({"queued", "running"})
+PAGE = 200
+TAKE_TRIES, TAKE_SECONDS = 10, 0.02
+"""Somebody who only looks holds a lease for an instant, and so does a run that just ended."""
+logger = logging.getLogger(__name__)
+
+
+class RunDesk:
+    """Starts runs, and goes on with them after whatever happened."""
+
+    def __init__(self, launcher: Launcher) -> None:
+        """Work through ``launcher``."""
+        self._launcher = launcher
+        self._archive = launcher.archive
+        self._records = launcher.resources.records
+        self._deadlines = Deadlines(launcher.archive, self.resume)
+        launcher.on_end = self._deadlines.watch
+
+    async def start(self, workflow: Workflow, row: RunRow) -> None:
+        """Record a new run and start it; a run of this id that exists already is left to go on.
+
+        Raises:
+            WorkflowInvalid: the workflow has faults; nothing was started.
+            RunConflict: a run of this id exists for another workflow or input.
+
+        """
+        launcher, run_id = self._launcher, row.run_id
+        launcher.graph(workflow)
+        await self._archive.keep(workflow)
+        lease = launcher.lease(run_id)
+        if await self._records.create_run(row):
+            with contextlib.suppress(RunConflict):  # somebody who recovers runs was faster
+                lease.take()
+                await launcher.launch(row, workflow, lease, first_entry(row))
+            return
+        existing = await self._archive.row(run_id)
+        check_same(row, existing)
+        mine = run_id in launcher.active
+        if existing.state in UNFINISHED and not mine and not lease.held_elsewhere():
+            with contextlib.suppress(RunConflict):
+                await self.resume(run_id)  # the process that had it died
+
+    async def resume(self, run_id: str, answer: Any = None) -> None:
+        """Go on with a run after a crash, a cancellation, or a question."""
+        await self._reenter(run_id, RESUMABLE, lambda again: again.resumed(answer))
+
+    async def retry(self, run_id: str, from_step: str | None = None) -> None:
+        """Run the failed steps of an ended run again, and what depends on them."""
+        await self._reenter(run_id, RETRYABLE, lambda again: again.retried(from_step))
+
+    async def _reenter(
+        self, run_id: str, states: frozenset[str], entry_of: Callable[[Reentry], Any]
+    ) -> None:
+        launcher = self._launcher
+        if (active := launcher.active.get(run_id)) is not None:
+            if not active.closing:
+                raise RunConflict(f"run {run_id} is running; wait for it or cancel it first")
+            await active.ended()
+        await self._archive.row(run_id)
+        lease = await self._taken(run_id)
+        try:
+            row = await self._archive.row(run_id)  # as whoever had the lease left it
+            check_state(row, states)
+            workflow = await self._archive.pinned(row)
+            entry = entry_of(Reentry(row, workflow, await self._archive.snapshot(run_id)))
+        except BaseException:
+            lease.give_back()
+            raise
+        await launcher.launch(row, workflow, lease, entry)
+
+    async def _taken(self, run_id: str) -> Lease:
+        lease = self._launcher.lease(run_id)
+        for _ in range(TAKE_TRIES):
+            with contextlib.suppress(RunConflict):
+                lease.take()
+                return lease
+            await asyncio.sleep(TAKE_SECONDS)
+        lease.take()
+        return lease
+
+    async def cancel(self, run_id: str) -> None:
+        """Stop a run here, or ask the process that works on it to.
+
+        Raises:
+            RunNotFound: no run has this id.
+            RunConflict: it has ended.
+
+        """
+        if await self._launcher.stop(run_id):
+            return
+        _check_not_ended(await self._archive.row(run_id))
+        lease = self._launcher.lease(run_id)
+        try:
+            lease.take()
+        except RunConflict:
+            lease.ask_to_stop()
+            return
+        try:
+            row = await self._archive.row(run_id)
+            _check_not_ended(row)
+            await self._record_cancelled(row)
+        finally:
+            lease.give_back()
+
+    async def _record_cancelled(self, row: RunRow) -> None:
+        """Record that a run on which nobody works is cancelled."""
+        log = EventLog(row.run_id, self._records, await self._records.last_seq(row.run_id))
+        log.emit("workflow_cancelled", None, {"errors": []})
+        await log.close()
+        await self._records.update_run(
+            row.run_id, state="cancelled", ended_at=time.time(), deadline_at=None
+        )
+
+    async def recover(self) -> list[str]:
+        """Go on with runs whose process died or whose questions have expired; give their ids."""
+        recovered = [
+            row.run_id for row in await self._records.unfinished_runs() if await self._revived(row)
+        ]
+        async for row in self._dated():
+            assert row.deadline_at is not None
+            if row.deadline_at > time.time():
+                self._deadlines.set(row.run_id, row.deadline_at)
+            elif await self._deadlines.answer(row.run_id):
+                recovered.append(row.run_id)
+        return recovered
+
+    async def _revived(self, row: RunRow) -> bool:
+        if row.run_id in self._launcher.active:
+            return False
+        try:
+            await self.resume(row.run_id)
+        except (RunConflict, RunNotFound):  # somebody works on it, or it is gone
+            return False
+        except (ConfigurationError, WorkflowInvalid) as error:
+            # One run that cannot be carried on here must not keep the others from it.
+            logger.warning("run %s is left as it is: %s", row.run_id, error)
+            return False
+        return True
+
+    async def _dated(self) -> AsyncIterator[RunRow]:
+        """List the waiting runs with a deadline."""
+        states: tuple[State, ...] = ("waiting",)
+        last: str | None = None
+        while rows := await self._records.list_runs(None, states, PAGE, last):
+            for row in rows:
+                if row.deadline_at is not None:
+                    yield row
+            last = rows[-1].run_id
+
+    async def close(self) -> None:
+        """Cancel what still runs, resumably, and forget all deadlines."""
+        await self._deadlines.close()
+        await self._launcher.close()
+
+
+def _check_not_ended(row: RunRow) -> None:
+    if row.state in ENDED:
+        raise RunConflict(f"run {row.run_id} has ended: {row.state}")

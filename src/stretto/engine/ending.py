@@ -1,0 +1,89 @@
+"""How the end of an entry into a run is told: as an event, and as changes of the run's row."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from stretto.engine.result import RunResult
+from stretto.errors import StepError
+from stretto.events import EventType
+from stretto.graphs.plaindata import is_mapping
+from stretto.graphs.spec import Workflow
+
+OF_THE_RUN = frozenset({"", "save_output"})
+"""What errors are about that no saved step tells of."""
+
+
+def ending(result: RunResult, workflow: Workflow) -> tuple[EventType, dict[str, Any]]:
+    """Give the event that tells how a run ended, and its data."""
+    errors = [error.to_dict() for error in result.errors]
+    if result.status == "waiting":
+        return "workflow_waiting", {"interrupts": [dict(i) for i in result.interrupts]}
+    if result.status == "completed":
+        final = final_output(result, workflow)
+        return "workflow_completed", {"final_output": final, "errors": errors}
+    if result.status == "cancelled":
+        return "workflow_cancelled", {"errors": errors}
+    return "workflow_failed", {"errors": errors}
+
+
+def final_output(result: RunResult, workflow: Workflow) -> dict[str, Any]:
+    """Give the summary that ends the event stream of a completed run.
+
+    ``success_rate`` is the share of completed steps among those that completed or failed.
+    """
+    own = [step.id for step in workflow.steps]
+    done = sum(step in result.outputs for step in own)
+    failed = sum(error.step in own for error in result.errors)
+    return {
+        "success_rate": done / (done + failed) if done + failed else 1.0,
+        "total_execution_time": result.duration_seconds,
+        "output": result.output,
+    }
+
+
+def row_error(result: RunResult) -> dict[str, Any] | None:
+    """Give the error that the run's row keeps: why it failed, or what no step's record tells."""
+    errors = [e for e in result.errors if e.step in OF_THE_RUN] or list(result.errors)
+    if not errors or (result.status != "failed" and errors[0].step not in OF_THE_RUN):
+        return None
+    return errors[0].to_dict()
+
+
+def with_row_error(
+    errors: tuple[StepError, ...], kept: Mapping[str, Any] | None
+) -> tuple[StepError, ...]:
+    """Join the errors of the steps and the one that the run's row keeps."""
+    error = StepError(**kept) if kept else None
+    if error is None or (errors and error.step not in OF_THE_RUN):
+        return errors
+    return (*errors, error)
+
+
+def questions_of(state: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
+    """List what a run waits for: ``id``, ``step`` and ``value`` of each question."""
+    found = state.get("__interrupt__") or ()
+    return tuple(
+        {
+            "id": question.id,
+            "step": step_of(question.value),
+            "value": question.value,
+        }
+        for question in found
+    )
+
+
+def step_of(value: Any) -> str | None:
+    """Give the path of the step that asks, when the question says so."""
+    return value.get("step") if is_mapping(value) else None
+
+
+def deadline_of(question: Mapping[str, Any]) -> float | None:
+    """Give when a question expires, in seconds since the epoch, or None."""
+    value = question["value"]
+    at = value.get("deadline_at") if is_mapping(value) else None
+    return float(at) if isinstance(at, int | float) else None
+
+
+def first_deadline(result: RunResult) -> float | None:
+    """Give when the first of the questions that a run waits on expires, or None."""
+    return min((at for q in result.interrupts if (at := deadline_of(q)) is not None), default=None)
