@@ -1,8 +1,10 @@
 """What an agent is, and the task that one call is given."""
 
+import asyncio
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache, partial
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from stretto.agents.threads import in_thread
@@ -224,14 +226,25 @@ async def call(target: Any, task: Task) -> Any:
 
     """
     function = entry_point(target, task.action)
-    if inspect.isasyncgenfunction(function):
-        return await _drain(function(task), task)
-    if inspect.iscoroutinefunction(function):
+    style = _style(getattr(function, "__func__", function))
+    if style == "coroutine":
         return await function(task)
-    result = await in_thread(function, task)
+    if style == "generator":
+        return await _drain(function(task), task)
+    loop = asyncio.get_running_loop()
+    publish = partial(loop.call_soon_threadsafe, task.publish)
+    result = await in_thread(function, replace(task, publish=publish))
     if inspect.isasyncgen(result):
         return await _drain(result, task)
-    return await result if isinstance(result, Awaitable) else result
+    return await result if inspect.isawaitable(result) else result
+
+
+@lru_cache(maxsize=1024)
+def _style(function: Callable[..., Any]) -> str:
+    """Tell what calling a function gives; looking it up is dearer than many a call."""
+    if inspect.isasyncgenfunction(function):
+        return "generator"
+    return "coroutine" if inspect.iscoroutinefunction(function) else "plain"
 
 
 async def _drain(items: AsyncIterator[Any], task: Task) -> Any:

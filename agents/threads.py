@@ -1,52 +1,55 @@
-"""Plain functions called without holding up the event loop."""
+"""Plain functions beside the event loop: each call in a thread of its own."""
 
 import asyncio
+import contextlib
 import contextvars
 import threading
 from collections.abc import Callable
-from contextlib import suppress
-from typing import TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
-A = TypeVar("A")
-R = TypeVar("R")
+T = TypeVar("T")
 
 
-async def in_thread(function: Callable[[A], R], argument: A) -> R:
-    """Call a function in a thread of its own and give what it returns.
+async def in_thread(function: Callable[..., T], *args: Any) -> T:
+    """Call a plain function without holding up the loop.
 
-    A thread that outlives its deadline holds up neither other calls, as it would in a shared pool,
-    nor the end of the process.
+    A thread cannot be killed. This one belongs to nobody else and is a daemon, so one that never
+    returns takes no place in a shared pool from other runs and does not keep the process alive.
 
     Args:
-        function: what to call; it sees the context variables of the caller.
-        argument: what it is called with.
-
-    Raises:
-        RuntimeError: the function raised StopIteration, which no coroutine may let through.
+        function: what to call; it sees the caller's context variables.
+        args: its arguments.
 
     """
     loop = asyncio.get_running_loop()
-    done: asyncio.Future[R] = loop.create_future()
+    done: asyncio.Future[T] = loop.create_future()
     context = contextvars.copy_context()
 
-    def tell(result: R | None, error: BaseException | None) -> None:
-        if done.done():  # nobody waits any more
-            return
-        if isinstance(error, StopIteration):
-            done.set_exception(RuntimeError("the function raised StopIteration"))
-        elif error is not None:
-            done.set_exception(error)
-        else:
-            done.set_result(result)  # type: ignore[arg-type]  # without an error it is the result
-
     def work() -> None:
-        result, error = None, None
         try:
-            result = context.run(function, argument)
-        except BaseException as raised:
-            error = raised
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(tell, result, error)
+            tell = partial(_succeed, done, context.run(function, *args))
+        except BaseException as error:
+            tell = partial(_fail, done, error)
+        with contextlib.suppress(RuntimeError):  # the loop has closed: nobody waits any more
+            loop.call_soon_threadsafe(tell)
 
-    threading.Thread(target=work, name=f"agent {function!r:.60}", daemon=True).start()
+    threading.Thread(target=work, name=f"stretto {_name(function)}", daemon=True).start()
     return await done
+
+
+def _succeed(done: "asyncio.Future[T]", result: T) -> None:
+    if not done.done():
+        done.set_result(result)
+
+
+def _fail(done: "asyncio.Future[Any]", error: BaseException) -> None:
+    if done.done():
+        return
+    if isinstance(error, StopIteration):  # a future cannot carry it
+        error = RuntimeError(f"the function raised StopIteration: {error}")
+    done.set_exception(error)
+
+
+def _name(function: Callable[..., Any]) -> str:
+    return getattr(function, "__name__", type(function).__name__)

@@ -18,6 +18,7 @@ from benchmarks.workloads import Dag, Job
 from stretto.agents.agent import Task, agent
 from stretto.engine.engine import Engine
 from stretto.graphs.compile import compile_workflow
+from stretto.graphs.limits import Limits
 from stretto.graphs.spec import Step, Workflow
 
 ASYNCIO, LANGGRAPH, STRETTO, ENGINE = "asyncio", "LangGraph", "Stretto", "Stretto Engine"
@@ -83,7 +84,8 @@ def langgraph_contender(dag: Dag, saver: Saver | None = None, at_once: int = 1) 
 def stretto_contender(dag: Dag, saver: Saver | None = None, at_once: int = 1) -> DagContender:
     """Run the DAG as a Stretto workflow, compiled and without an engine."""
     journal = Journal(dag)
-    graph = compile_workflow(workflow_of(dag), [worker(journal)], checkpointer=saver)
+    limits = Limits(steps=max(Limits().steps, len(dag)))
+    graph = compile_workflow(workflow_of(dag), [worker(journal)], checkpointer=saver, limits=limits)
     return DagContender(STRETTO, journal, graph_runner(graph, saver), at_once)
 
 

@@ -1,5 +1,6 @@
 """Rounds in which every contender runs once, and the medians and ratios over them."""
 
+import asyncio
 import gc
 import time
 from collections.abc import Mapping, Sequence
@@ -34,6 +35,8 @@ class Sample:
     """Of all threads of the process."""
 
 
+SECONDS = 300.0
+"""After so long a run counts as hung."""
 Samples = Mapping[str, Sequence[float]]
 """One figure per round, by contender."""
 
@@ -65,7 +68,8 @@ async def measure(
 async def _take(contender: Contender) -> Sample:
     gc.collect()
     cpu, wall = time.process_time(), time.perf_counter()
-    await contender.run()
+    async with asyncio.timeout(SECONDS):
+        await contender.run()
     sample = Sample(time.perf_counter() - wall, time.process_time() - cpu)
     contender.check()
     return sample

@@ -94,7 +94,9 @@ class Attempts:
     async def _call_agent(self, agent: RegisteredAgent) -> Any:
         call = self.call
         check_budget(call)
-        task = replace(self.task, attempt=call.attempts, publish=publisher(call))
+        task = self.task
+        if call.attempts > 1:
+            task = replace(task, attempt=call.attempts, publish=publisher(call))
         limit = call.scope.time_left(call.plan.policy.timeout)
         if limit is None:
             return as_json(await run_agent(agent, task), agent.name)
@@ -135,15 +137,16 @@ class Attempts:
 
 
 async def run_agent(agent: RegisteredAgent, task: Task) -> Any:
-    """Call an agent in a task of its own, so that ending its task fails its step and nothing else.
+    """Call an agent; one that raises SystemExit fails its step and does not end the process.
 
     Raises:
-        StepFailed: it was cancelled though nobody cancelled this run, or it raised SystemExit.
+        StepFailed: it raised SystemExit, or was cancelled though nobody cancelled this run.
 
     """
-    work = asyncio.create_task(_stay(agent, task))
     try:
-        return await work
+        return await agent.run(task)
+    except SystemExit as error:
+        raise StepFailed(f"agent '{agent.name}' tried to end the process") from error
     except asyncio.CancelledError as error:
         current = asyncio.current_task()
         if current is not None and current.cancelling():
@@ -151,22 +154,17 @@ async def run_agent(agent: RegisteredAgent, task: Task) -> Any:
         raise StepFailed(f"agent '{agent.name}' cancelled itself") from error
 
 
-async def _stay(agent: RegisteredAgent, task: Task) -> Any:
-    try:
-        return await agent.run(task)
-    except SystemExit as error:
-        raise StepFailed(f"agent '{agent.name}' tried to end the process") from error
-
-
 def publisher(call: "StepCall") -> Emit:
     """Make the function through which an attempt publishes its tokens."""
     stream = call.plan.step.stream
     if stream == "none":
         return discard
-    data = {**call.facts, "attempt": call.attempts, "stream": stream}
     emit, path = call.scope.emit, call.path
+    data: dict[str, Any] = {}
 
     def publish(text: str) -> None:
+        if not data:  # most steps stream nothing, and who makes the call is known only by now
+            data.update(call.facts, attempt=call.attempts, stream=stream)
         emit("agent_stream", path, {**data, "content": text})
 
     return publish

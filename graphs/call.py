@@ -57,15 +57,15 @@ class StepCall:
     agent: str | None = None
     """Who made the last attempt."""
 
-    @property
-    def scope(self) -> RunScope:
-        """The run that the step belongs to."""
-        return self.activation.frame.scope
+    scope: RunScope = field(init=False)
+    """The run that the step belongs to."""
+    path: str = field(init=False)
+    """Where the step is in the run: ``refine#2/draft``."""
 
-    @property
-    def path(self) -> str:
-        """Where the step is in the run: ``refine#2/draft``."""
-        return f"{self.activation.frame.prefix}{self.plan.step.id}"
+    def __post_init__(self) -> None:
+        """Look up what every use would look up again."""
+        self.scope = self.activation.frame.scope
+        self.path = f"{self.activation.frame.prefix}{self.plan.step.id}"
 
     @property
     def names(self) -> Names:

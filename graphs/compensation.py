@@ -12,7 +12,7 @@ from langgraph.runtime import Runtime
 from stretto.agents.agent import Task
 from stretto.agents.registry import AgentRegistry
 from stretto.graphs.activation import Activation
-from stretto.graphs.attempts import Attempts
+from stretto.graphs.attempts import Attempts, publisher
 from stretto.graphs.call import StepCall
 from stretto.graphs.causes import describe
 from stretto.graphs.expressions import Names
@@ -179,6 +179,7 @@ async def _undo(call: StepCall, entry: Mapping[str, Any], agents: AgentRegistry)
         step_id=call.plan.step.id,
         idempotency_key=f"{call.scope.run['id']}/{call.path}",
         usage=call.scope.usage,
+        publish=publisher(call),
     )
     try:
         await Attempts(call, (agents.get(entry["agent"]),), task).run()

@@ -102,11 +102,7 @@ class StepNode:
             await activation.outcome(self.plan.after)
         if step.join == "any" and self.plan.needs:
             await activation.first_completed(self.plan.needs)
-        outcomes = {
-            need: outcome
-            for need in self.plan.needs
-            if (outcome := await self._need(activation, need)) is not None
-        }
+        outcomes = await self._outcomes(activation)
         if activation.halted is not None:
             raise NotRun
         call.inputs = {need: o.output for need, o in outcomes.items() if o.completed}
@@ -117,11 +113,12 @@ class StepNode:
         missing = next((need for need, o in outcomes.items() if not o.completed), None)
         return f"'{missing}' did not complete" if missing is not None else None
 
-    async def _need(self, activation: Activation, need: str) -> Outcome | None:
-        """Give how a need ended; with join ``any``, None while it still runs."""
-        if self.plan.step.join != "any":
-            return await activation.outcome(need)
-        return activation.ended(need)
+    async def _outcomes(self, activation: Activation) -> dict[str, Outcome]:
+        """Give how the needs ended; with join ``any``, of those that have."""
+        needs = self.plan.needs
+        if self.plan.step.join == "any":
+            return {need: ended for need in needs if (ended := activation.ended(need))}
+        return {need: await activation.futures[need] for need in needs}
 
     async def _nothing(self, activation: Activation) -> str:
         """Give the reason to skip a step with join ``any``; it waits with a need that waits."""

@@ -137,4 +137,7 @@ def _within(scope: Scope) -> Iterator[Scope]:
         outer = declared_names(scope, step) - BASE if any(bodies(step)) else NONE
         for below, steps in bodies(step):
             path = f"{join(scope.path, index)}.{below}"
-            yield from _within(_scope(path, steps, outer, extra_names(step), step, scope.depth + 1))
+            extra = extra_names(step)
+            if step.loop:  # what the round before gave, until a step has ended in this one
+                extra |= names_of(steps)
+            yield from _within(_scope(path, steps, outer, extra, step, scope.depth + 1))

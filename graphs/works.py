@@ -10,7 +10,7 @@ from stretto.agents.agent import Task
 from stretto.agents.http import send_request
 from stretto.agents.registry import AgentRegistry, RegisteredAgent
 from stretto.errors import StepFailed
-from stretto.graphs.attempts import Attempts, Result
+from stretto.graphs.attempts import Attempts, Result, publisher
 from stretto.graphs.call import StepCall, Work
 from stretto.graphs.expressions import Expression, compile_expression
 from stretto.graphs.plan import StepPlan, holds
@@ -159,6 +159,7 @@ def _task(call: StepCall) -> Task:
         messages=frame.messages,
         idempotency_key=f"{call.scope.run['id']}/{call.path}",
         usage=call.scope.usage,
+        publish=publisher(call),
     )
 
 

@@ -15,6 +15,7 @@ from stretto.memory.strict import strict_serializer  # before LangGraph, see the
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple, get_checkpoint_id
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
 from stretto.memory.clock import keep_ids_after
@@ -25,6 +26,38 @@ MEMORY = "memory:"
 
 class SqliteSaver(AsyncSqliteSaver):
     """LangGraph's saver for SQLite; what is read keeps the ids of what is saved later behind it."""
+
+    def __init__(self, conn: aiosqlite.Connection, *, serde: SerializerProtocol) -> None:
+        """Save through an open connection.
+
+        Args:
+            conn: the connection.
+            serde: turns values into bytes and back.
+
+        """
+        super().__init__(conn, serde=serde)
+        self._saved_by_steps: set[tuple[str, str]] = set()
+
+    async def aput_writes(
+        self,
+        config: RunnableConfig,
+        writes: Sequence[tuple[str, Any]],
+        task_id: str,
+        task_path: str = "",
+    ) -> None:
+        """Save what a task wrote.
+
+        A step saves its writes itself before anything that needs it starts, without a path. When
+        LangGraph comes with the same writes later, they are there already.
+        """
+        key = config["configurable"]["checkpoint_id"], task_id
+        if not task_path:
+            await super().aput_writes(config, writes, task_id, task_path)
+            self._saved_by_steps.add(key)
+        elif key in self._saved_by_steps:
+            self._saved_by_steps.discard(key)
+        else:
+            await super().aput_writes(config, writes, task_id, task_path)
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """Get a checkpoint: the one that ``config`` names, else the latest of its thread."""

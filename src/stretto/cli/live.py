@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TextIO
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, Group, JustifyMethod, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -21,6 +21,11 @@ CHROME = 5
 """Lines around the rows: title, gaps, progress, and the cursor's own."""
 ANSWER_SHARE = 3
 """The streaming answer gets one part in so many of the screen."""
+GAP = 2
+TIME_WIDTH = 11
+"""Columns of the longest time, ``99 min 59 s``."""
+NARROW = 70
+"""Below so many columns the agents are not shown."""
 STYLES: Mapping[str, str] = {
     "pending": "dim",
     "running": "cyan",
@@ -72,14 +77,19 @@ class Canvas:
         return Group(*parts)
 
     def _table(self, rows: list[Row], seconds: float) -> Table:
-        table = Table.grid(padding=(0, 2))
-        table.add_column(width=1)
-        table.add_column(no_wrap=True, overflow="ellipsis", max_width=max(self.width // 3, 12))
-        table.add_column(no_wrap=True, overflow="ellipsis", max_width=max(self.width // 4, 8))
-        table.add_column(justify="right", no_wrap=True)
-        table.add_column(no_wrap=True, overflow="ellipsis")
-        for row in rows:
-            table.add_row(*self._cells(row, seconds))
+        """Give every column the width it needs, up to a share of the terminal; notes get the rest."""
+        table = Table.grid(padding=(0, GAP, 0, 0))
+        cells = [self._cells(row, seconds) for row in rows]
+        shares = (1, self.width // 3, self.width // 4 if self.width >= NARROW else 0, TIME_WIDTH)
+        taken = 0
+        for column, share in enumerate(shares):
+            width = min(max((line[column].cell_len for line in cells), default=0), share)
+            justify: JustifyMethod = "right" if column == len(shares) - 1 else "left"
+            table.add_column(width=width, no_wrap=True, overflow="ellipsis", justify=justify)
+            taken += width + GAP
+        table.add_column(width=max(self.width - taken, 0), no_wrap=True, overflow="ellipsis")
+        for line in cells:
+            table.add_row(*line)
         return table
 
     def _cells(self, row: Row, seconds: float) -> tuple[Text, ...]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stretto.errors import InputInvalid, RunConflict, StepFailed
+from stretto.graphs.plaindata import is_mapping
 from stretto.graphs.works import decide
 
 
@@ -25,7 +26,7 @@ def match_answers(questions: Sequence[Mapping[str, Any]], answer: Any) -> dict[s
     if not questions:
         raise RunConflict("the run waits for no answer; resume it without one")
     keys = {key: q for q in questions for key in (q["id"], q["step"]) if key}
-    if isinstance(answer, Mapping) and answer and all(key in keys for key in answer):
+    if is_mapping(answer) and answer and all(key in keys for key in answer):
         chosen = {keys[key]["id"]: value for key, value in answer.items()}
     elif len(questions) == 1:
         chosen = {questions[0]["id"]: answer}
@@ -46,7 +47,7 @@ def check_answer(question: Mapping[str, Any], answer: Any) -> None:
 
     """
     value = question["value"]
-    options = value.get("options") if isinstance(value, Mapping) else None
+    options = value.get("options") if is_mapping(value) else None
     if not options:
         return
     try:

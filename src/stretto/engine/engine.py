@@ -27,8 +27,7 @@ class Engine:
 
     Use it as an async context manager; leaving it cancels what still runs, resumably. Methods
     about one run raise RunNotFound when there is none of that id. ConfigurationError is raised
-    when what is kept cannot be used, when an agent's name is taken, and by everything but the
-    registrations and ``run_sync`` while the engine is not open.
+    when the engine is not open, its files cannot be used, or an agent's name is taken.
     """
 
     def __init__(
@@ -65,7 +64,7 @@ class Engine:
         self._room: EngineRoom | None = None
 
     async def __aenter__(self) -> Self:
-        """Open records and checkpoints; an engine is opened once at a time."""
+        """Open records and checkpoints."""
         if self._room is not None:
             raise ConfigurationError("this engine is open already; use it, or make another one")
         self._room = await self._stack.enter_async_context(open_room(self._setup))
@@ -73,10 +72,8 @@ class Engine:
 
     async def __aexit__(self, *exc: object) -> None:
         """Cancel what still runs and close everything."""
-        try:
-            await self._stack.aclose()
-        finally:
-            self._room = None
+        self._room = None
+        await self._stack.aclose()
 
     def register(self, agent: Any) -> RegisteredAgent:
         """Add an agent: an instance, a class, or a function of a task."""
@@ -232,9 +229,8 @@ class Engine:
         self, workflow: str | None = None, state: State | None = None, limit: int = 50
     ) -> list[RunRow]:
         """List the newest runs: all, or those of a workflow by its id, or those in a state."""
-        states = None if state is None else (state,)
         records = self._opened().launcher.resources.records
-        return await records.list_runs(workflow, states, limit)
+        return await records.list_runs(workflow, None if state is None else (state,), limit)
 
     async def logs(self, run_id: str) -> list[LogLine]:
         """Give the log of a run."""
