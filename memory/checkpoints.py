@@ -1,7 +1,7 @@
 """Where LangGraph saves each step of a run: a checkpointer by URL."""
 
 import sqlite3
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any

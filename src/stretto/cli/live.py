@@ -77,7 +77,7 @@ class Canvas:
         return Group(*parts)
 
     def _table(self, rows: list[Row], seconds: float) -> Table:
-        """Give every column the width it needs, up to a share of the terminal; notes get the rest."""
+        """Give every column what it needs, up to a share of the width; notes get the rest."""
         table = Table.grid(padding=(0, GAP, 0, 0))
         cells = [self._cells(row, seconds) for row in rows]
         shares = (1, self.width // 3, self.width // 4 if self.width >= NARROW else 0, TIME_WIDTH)
