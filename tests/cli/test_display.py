@@ -68,10 +68,11 @@ class Story:
 
     def __init__(self) -> None:
         self.events: list[RunEvent] = []
+        self.begun = float(int(time.time()) - 1000)
 
     def tell(self, event: str, step: str | None = None, **data: Any) -> None:
         seq = len(self.events) + 1
-        at = time.time() - 1000 + seq
+        at = self.begun + seq
         self.events.append(RunEvent(cast(EventType, event), "r", seq, at, step, data))
 
     def board(self, *steps: str) -> Board:

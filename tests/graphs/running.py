@@ -1,6 +1,7 @@
 """Workflows run on a plain LangGraph host, with agents that write down what they did."""
 
 import asyncio
+import gc
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from stretto.errors import StepFailed
 from stretto.graphs.compile import compile_workflow, make_scope
 from stretto.graphs.limits import Limits
 from stretto.graphs.outcome import Summary, summarize
+from stretto.graphs.region import Region
 from stretto.graphs.runtime import RunScope, Services
 from stretto.graphs.spec import Workflow
 
@@ -208,6 +210,13 @@ class Counting(Agent):
         if len(self.calls) <= len(self.failures):
             raise self.failures[len(self.calls) - 1]
         return "done"
+
+
+def open_activations() -> int:
+    """Count the activations that regions still hold, of all graphs there are."""
+    gc.collect()
+    regions = [found for found in gc.get_objects() if isinstance(found, Region)]
+    return sum(len(region._open) for region in regions)  # pyright: ignore[reportPrivateUsage]
 
 
 async def stopped(work: "asyncio.Task[Any]") -> None:
