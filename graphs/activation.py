@@ -58,12 +58,18 @@ class Activation:
         self._resume = self._saver is not None and is_resuming(config)
 
     async def restore(self) -> None:
-        """Fill in the steps that had ended before a crash or an interrupt, once."""
-        if not self._resume:
+        """Read back, once, what only the checkpointer knows: what was given and what had ended."""
+        if not self._resume and self.frame.complete is None:
             return
         if self._restored is None:
-            self._restored = asyncio.ensure_future(self._read_pending())
+            self._restored = asyncio.ensure_future(self._read_back())
         await asyncio.shield(self._restored)
+
+    async def _read_back(self) -> None:
+        if self.frame.complete is not None:
+            await self.frame.complete()
+        if self._resume:
+            await self._read_pending()
 
     async def _read_pending(self) -> None:
         assert self._saver is not None

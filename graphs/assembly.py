@@ -20,7 +20,7 @@ from stretto.graphs.containers.loop import loop_work
 from stretto.graphs.containers.map import bounded, item_steps_work, map_work
 from stretto.graphs.dataflow import StepNode
 from stretto.graphs.expressions import compile_expression
-from stretto.graphs.inputs import check_input
+from stretto.graphs.given import Given, roots_of
 from stretto.graphs.outcome import summarize
 from stretto.graphs.plan import (
     StepPlan,
@@ -130,12 +130,12 @@ class Assembler:
     def _nested(self, plan: StepPlan, reference: str) -> Work:
         async def run(call: StepCall) -> Result:
             workflow, graph = self.nested(reference)
-            given = call.input if isinstance(call.input, dict) else {}
-            checked = check_input(workflow, given)
-            frame = inner_frame(call, f"{call.path}/")
-            state = {"input": checked, "context": dict(call.roots.get("context") or {})}
-            ended = await go_inside(call, graph, state, frame)
-            summary = summarize(workflow, ended, call.scope.run)
+            asked = call.input if isinstance(call.input, dict) else {}
+            given = Given(asked, call.roots.get("context") or {})
+            roots = roots_of(workflow, given, call.scope.run)
+            frame = replace(inner_frame(call, f"{call.path}/"), given=given)
+            ended = await go_inside(call, graph, {"round": 0}, frame)
+            summary = summarize(workflow, ended, roots)
             if not summary.success:
                 check_inside(call, ended)
                 raise partly_done(ended, summary.errors[-1].code, str(summary.errors[-1]))

@@ -16,6 +16,7 @@ from stretto.graphs.attempts import Attempts, publisher
 from stretto.graphs.call import StepCall
 from stretto.graphs.causes import describe
 from stretto.graphs.expressions import Names
+from stretto.graphs.frames import complete_frame
 from stretto.graphs.plan import StepPlan, render
 from stretto.graphs.region import Builder, MakeFrame, Region
 from stretto.graphs.runtime import Services
@@ -152,7 +153,7 @@ def compensator(workflow: Workflow, services: Services, make_frame: MakeFrame) -
         if path is None:
             return {"more": False}
         entry = (state.get("undo") or {})[path]
-        frame = make_frame(state, runtime)
+        frame = await complete_frame(make_frame, state, config, runtime)
         frame = replace(frame, scope=frame.scope.without_limits())
         plan = _plan(path, entry, workflow.defaults)
         activation = Activation([plan.step.id], {}, frame, RunState(), config, None)

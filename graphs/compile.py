@@ -1,7 +1,5 @@
 """Workflow and agents in, CompiledStateGraph out."""
 
-import time
-import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -11,22 +9,22 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.runtime import Runtime
 
 from stretto.agents.breaker import Breakers
-from stretto.agents.dispatch import Dispatcher, Gate
+from stretto.agents.dispatch import Dispatcher
 from stretto.agents.registry import AgentRegistry
 from stretto.errors import InputInvalid, WorkflowInvalid
-from stretto.events import EventType
 from stretto.graphs.assembly import Assembler
 from stretto.graphs.causes import counts_against_agent
 from stretto.graphs.compensation import FALLBACK, ON_FAILURE, SETTLE, Aftermath, add_aftermath
 from stretto.graphs.containers.inside import Graph, new_graph
-from stretto.graphs.inputs import check_input
+from stretto.graphs.frames import complete_frame, frame_maker
+from stretto.graphs.given import Given, roots_of
 from stretto.graphs.library import shipped
 from stretto.graphs.limits import LIMITS, Limits
 from stretto.graphs.outcome import outputs_of, steps_of, summarize
 from stretto.graphs.plan import names_in
 from stretto.graphs.region import Region
 from stretto.graphs.renewal import enter_anew
-from stretto.graphs.runtime import PRIORITIES, Emit, Frame, RunScope, Services
+from stretto.graphs.runtime import Services
 from stretto.graphs.spec import Workflow
 from stretto.graphs.state import RunState
 from stretto.graphs.validation import find_faults
@@ -126,14 +124,15 @@ class _Compiler:
             state: RunState, config: RunnableConfig, runtime: Runtime[Any]
         ) -> Mapping[str, Any]:
             workflow, graph = self.nested(reference)
-            frame: Frame = replace(make_frame(state, runtime), prefix="fallback/", doom=None)
-            given = {"input": frame.roots["input"], "context": frame.roots["context"]}
+            outer = await complete_frame(make_frame, state, config, runtime)
+            given = Given(outer.roots["input"], outer.roots["context"])
             try:
-                check_input(workflow, given["input"])
+                roots = roots_of(workflow, given, outer.scope.run)
             except InputInvalid as error:
                 return {"failures": {"fallback": {"code": error.code, "message": error.message}}}
-            ended = await graph.ainvoke(given, context=frame)
-            summary = summarize(workflow, ended, frame.scope.run)
+            frame = replace(outer, prefix="fallback/", doom=None, given=given)
+            ended = await graph.ainvoke({"round": 0}, context=frame)
+            summary = summarize(workflow, ended, roots)
             if not summary.success:
                 failures = {f"fallback/{e.step}": e.to_dict() for e in summary.errors}
                 return {"failures": failures}
@@ -157,7 +156,7 @@ def _clean_up(workflow: Workflow, graph: Graph, make_frame: Any) -> Aftermath:
     async def clean_up(
         state: RunState, config: RunnableConfig, runtime: Runtime[Any]
     ) -> Mapping[str, Any]:
-        outer: Frame = make_frame(state, runtime)
+        outer = await complete_frame(make_frame, state, config, runtime)
         frame = replace(
             outer,
             scope=outer.scope.without_limits(),
@@ -171,61 +170,3 @@ def _clean_up(workflow: Workflow, graph: Graph, make_frame: Any) -> Aftermath:
         return {"failures": failures}
 
     return clean_up
-
-
-def frame_maker(workflow: Workflow) -> Callable[[RunState, Runtime[Any]], Frame]:
-    """Make the function that opens a run's frame, from an engine, a container or a plain host."""
-
-    def make_frame(state: RunState, runtime: Runtime[Any]) -> Frame:
-        outer = runtime.context
-        frame = outer if isinstance(outer, Frame) else None
-        if frame is not None:
-            scope = frame.scope
-        elif isinstance(outer, RunScope):
-            scope = outer
-        else:
-            scope = host_scope(workflow, runtime)
-        roots = {
-            "input": check_input(workflow, state.get("input") or {}),
-            "context": {**workflow.context, **(state.get("context") or {})},
-            "run": scope.run,
-        }
-        messages = tuple(state.get("messages") or ())
-        if frame is not None:
-            doom = None if workflow.fallback_workflow else frame.doom
-            return replace(frame, roots=roots, outputs={}, steps={}, messages=messages, doom=doom)
-        return Frame(scope, roots, messages=messages, doom=lambda: scope.mark_doomed())
-
-    return make_frame
-
-
-def host_scope(workflow: Workflow, runtime: Runtime[Any]) -> RunScope:
-    """Open a run for a host that is no engine of ours; events go to its ``custom`` stream."""
-    info = runtime.execution_info
-    run_id = (info.thread_id if info else None) or uuid.uuid4().hex
-    return make_scope(
-        workflow,
-        {"id": run_id, "started_at": time.time(), "attempt": 1, "errors": 0},
-        stream_emitter(runtime.stream_writer),
-    )
-
-
-def make_scope(workflow: Workflow, run: dict[str, Any], emit: Emit) -> RunScope:
-    """Open a run with the limits that its workflow declares."""
-    return RunScope(
-        run=run,
-        emit=emit,
-        gate=Gate(workflow.max_parallel_steps),
-        priority=PRIORITIES.index(workflow.priority),
-        retries_left=workflow.max_total_retries,
-        budget=workflow.budget,
-    )
-
-
-def stream_emitter(write: Callable[[Any], None]) -> Emit:
-    """Publish events to a LangGraph ``custom`` stream, in their dict form."""
-
-    def emit(event: EventType, step: str | None, data: dict[str, Any]) -> None:
-        write({"event": event, "step": step, "data": data})
-
-    return emit

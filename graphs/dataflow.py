@@ -188,7 +188,10 @@ class StepNode:
         """Publish how the step ended."""
         record = outcome.record
         if outcome.completed:
-            call.emit("agent_completed", duration=record.get("duration", 0.0))
+            replaced: dict[str, Any] = {}  # what a fallback value stands in for
+            if "code" in record:
+                replaced = {"code": record["code"], "error_message": record.get("error")}
+            call.emit("agent_completed", duration=record.get("duration", 0.0), **replaced)
         elif outcome.status == "failed":
             call.emit("agent_error", code=record.get("code"), error_message=record.get("error"))
         else:

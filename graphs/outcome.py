@@ -7,7 +7,6 @@ from typing import Any
 from stretto.errors import StepError
 from stretto.graphs.compensation import FALLBACK, failed
 from stretto.graphs.expressions import ExpressionError, Names
-from stretto.graphs.inputs import check_input
 from stretto.graphs.plan import names_in
 from stretto.graphs.spec import Workflow
 from stretto.graphs.state import RunState
@@ -26,13 +25,13 @@ class Summary:
     errors: tuple[StepError, ...] = ()
 
 
-def summarize(workflow: Workflow, state: RunState, run: Mapping[str, Any] | None = None) -> Summary:
+def summarize(workflow: Workflow, state: RunState, roots: Mapping[str, Any]) -> Summary:
     """Read the result out of a final state.
 
     Args:
         workflow: what was run.
         state: the state it ended in.
-        run: what expressions see as ``run``.
+        roots: what expressions see as ``input``, ``context`` and ``run``.
 
     """
     outputs = outputs_of(workflow, state)
@@ -42,7 +41,7 @@ def summarize(workflow: Workflow, state: RunState, run: Mapping[str, Any] | None
     output: Any = None
     if success:
         try:
-            output = output_of(workflow, state, outputs, run or {})
+            output = output_of(workflow, state, outputs, roots)
         except ExpressionError as error:
             errors.append(StepError("output", "expression_failed", error.message))
             success = False
@@ -80,7 +79,7 @@ def errors_of(state: RunState) -> tuple[StepError, ...]:
 
 
 def output_of(
-    workflow: Workflow, state: RunState, outputs: Mapping[str, Any], run: Mapping[str, Any]
+    workflow: Workflow, state: RunState, outputs: Mapping[str, Any], roots: Mapping[str, Any]
 ) -> Any:
     """Build the workflow's output: what it declares, or the outputs of its last steps.
 
@@ -91,11 +90,6 @@ def output_of(
     if workflow.output is None:
         last = [step for step in terminal_steps(workflow.steps) if step in outputs]
         return outputs[last[0]] if len(last) == 1 else {step: outputs[step] for step in last}
-    roots = {
-        "input": check_input(workflow, state.get("input") or {}),
-        "context": {**workflow.context, **(state.get("context") or {})},
-        "run": run,
-    }
     template = compile_template(workflow.output, names_in(workflow.steps))
     return template.render(Names(roots, outputs, steps_of(state)))
 

@@ -17,12 +17,12 @@ from stretto.graphs.runtime import Frame
 from stretto.graphs.state import RunState
 
 Builder = StateGraph[Any, Any, Any, Any]
-MakeFrame = Callable[[RunState, Runtime[Any]], Frame]
+MakeFrame = Callable[[RunState, RunnableConfig, Runtime[Any]], Frame]
 """Gives the frame that a region is entered with."""
 Node = Callable[[RunState, RunnableConfig, Runtime[Any]], Any]
 
 
-def nested_frame(state: RunState, runtime: Runtime[Any]) -> Frame:
+def nested_frame(state: RunState, config: RunnableConfig, runtime: Runtime[Any]) -> Frame:
     """Take the frame that the container around handed down."""
     frame = runtime.context
     assert isinstance(frame, Frame)
@@ -112,7 +112,7 @@ class Region:
             if steps is None:
                 steps = self._steps
                 check_concurrency(config, len(steps) + self._watchers)
-            frame = self._make_frame(state, runtime)
+            frame = self._make_frame(state, config, runtime)
             activation = Activation(steps, self._aliases, frame, state, config, checkpoint_id)
             activation.key = key
             self._open[key] = activation

@@ -1,7 +1,7 @@
 """What a running graph shares in process: the host's services, the run, a region's place in it."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
@@ -13,6 +13,7 @@ from stretto.agents.dispatch import Dispatcher, Gate
 from stretto.agents.registry import AgentRegistry
 from stretto.errors import StepTimedOut
 from stretto.events import EventType
+from stretto.graphs.given import Given
 from stretto.graphs.spec import Budget, Step, Workflow
 from stretto.graphs.state import Record
 
@@ -83,6 +84,8 @@ class RunScope:
     """Seconds from a step's start to the end of its scope as learned from past runs, by path."""
     usage: Usage = field(default_factory=Usage)
     ready: list[ReadyStep] = field(default_factory=list[ReadyStep])
+    given: Given | None = None
+    """What the caller gave, from an engine that keeps it; None when the graph's state has it."""
     order: int = 0
     doomed: bool = False
     """Whether a failure that ends the run has happened."""
@@ -149,6 +152,10 @@ class Frame:
     steps: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
     prefix: str = ""
     """Path before the step ids: ``refine/``."""
+    given: Given | None = None
+    """What a nested workflow was given."""
+    complete: Callable[[], Awaitable[None]] | None = None
+    """Reads back the roots that are not known yet."""
     static: str = ""
     """The same without rounds and items: what durations are learned under."""
     beyond: float = 0.0

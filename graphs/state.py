@@ -3,6 +3,7 @@
 from typing import Annotated, Any
 
 from langchain_core.messages import AnyMessage
+from langgraph.channels import UntrackedValue
 from langgraph.graph.message import add_messages
 from typing_extensions import TypedDict
 
@@ -38,8 +39,9 @@ class Record(TypedDict, total=False):
 class RunState(TypedDict, total=False):
     """What a workflow's graph keeps: every channel merges by step id."""
 
-    input: dict[str, Any]
-    context: dict[str, Any]
+    input: Annotated[dict[str, Any], UntrackedValue]
+    context: Annotated[dict[str, Any], UntrackedValue]
+    """Both stay out of every save; ``given.read_given`` finds them where START was given them."""
     messages: Annotated[list[AnyMessage], add_messages]
     outputs: Annotated[dict[str, Any], merge]
     failures: Annotated[dict[str, dict[str, Any]], merge]

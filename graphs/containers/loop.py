@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from langchain_core.runnables import RunnableConfig
 from langgraph.graph import END
 from langgraph.runtime import Runtime
 
@@ -30,7 +31,7 @@ UNTIL = "(until)"
 def loop_work(loop: Loop, nodes: list[StepNode], until: Expression) -> Work:
     """Repeat the body until the condition holds: body, then a conditional edge back or out."""
 
-    def frame_of_round(state: RunState, runtime: Runtime[Any]) -> Frame:
+    def frame_of_round(state: RunState, config: RunnableConfig, runtime: Runtime[Any]) -> Frame:
         frame: Frame = runtime.context
         number = state.get("round", 1)
         prefix = f"{frame.prefix}#{number}/"

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -120,11 +120,12 @@ Started = Callable[..., "subprocess.Popen[str]"]
 
 
 @pytest.fixture
-def started(project: Path) -> Started:
-    """Start the command in the project's folder and leave it running."""
+def started(project: Path) -> Iterator[Started]:
+    """Start the command in the project's folder and leave it running until the test's end."""
+    processes: list[subprocess.Popen[str]] = []
 
     def start(*words: str) -> "subprocess.Popen[str]":
-        return subprocess.Popen(
+        process = subprocess.Popen(
             command_line(*words),
             cwd=project,
             env=environment(),
@@ -134,5 +135,13 @@ def started(project: Path) -> Started:
             text=True,
             encoding="utf-8",
         )
+        processes.append(process)
+        return process
 
-    return start
+    yield start
+    for process in processes:
+        process.kill()
+        process.wait()
+        for stream in (process.stdout, process.stderr):
+            assert stream is not None
+            stream.close()

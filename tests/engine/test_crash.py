@@ -230,7 +230,9 @@ def test_a_question_outlives_its_process(nursery: Nursery, tmp_path: Path) -> No
     assert end.result["error"] is None
     result = end.result["result"]
     assert (result["status"], [q["step"] for q in result["interrupts"]]) == ("waiting", ["right"])
-    other = nursery.do(replace(order, do="resume", answer={"right": {"choice": "reject", "by": "me"}}))
+    other = nursery.do(
+        replace(order, do="resume", answer={"right": {"choice": "reject", "by": "me"}})
+    )
     result = other.result["result"]
     assert result["status"] == "completed"
     assert result["outputs"]["left"] == {"choice": "approve"}
@@ -287,7 +289,9 @@ def test_a_second_process_follows_a_run_that_the_first_one_works_on(
         pass
     follower = replace(order, name="follower")
     watching = nursery.begin(follower)  # the same id and input: the same run
-    while sum(line[:2] == ["event", "workflow_started"] for line in Journal(order.home).lines()) < 2:
+    while (
+        sum(line[:2] == ["event", "workflow_started"] for line in Journal(order.home).lines()) < 2
+    ):
         pass
     flag.touch()
     first, second = nursery.wait(order, holder), nursery.wait(follower, watching)

@@ -213,7 +213,7 @@ def _warm_up() -> None:
     import sqlalchemy.dialects.sqlite.aiosqlite  # noqa: F401
     import time_machine  # noqa: F401
 
-    import stretto.engine.engine  # noqa: F401
+    import stretto.engine.engine
     import stretto.graphs.loading
     import stretto.graphs.validation  # noqa: F401
 

@@ -39,7 +39,7 @@ class Players(Agent):
             await self._entered[path].wait()
 
     async def run(self, task: Task) -> dict[str, Any]:
-        path = task.idempotency_key.partition("/")[2]
+        path = task.idempotency_key.removeprefix(f"{task.run_id}/")
         self.calls.append(path)
         self.tasks.append(task)
         self._entered[path].set()

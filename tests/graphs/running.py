@@ -12,7 +12,9 @@ from langgraph.types import Command
 
 from stretto.agents.agent import Agent, FunctionAgent, Task
 from stretto.errors import StepFailed
-from stretto.graphs.compile import compile_workflow, make_scope
+from stretto.graphs.compile import compile_workflow
+from stretto.graphs.frames import make_scope
+from stretto.graphs.given import Given, roots_of
 from stretto.graphs.limits import Limits
 from stretto.graphs.outcome import Summary, summarize
 from stretto.graphs.region import Region
@@ -76,6 +78,8 @@ class Stage:
         **declared: Any,
     ) -> None:
         self.workflow = flow(steps, **declared)
+        self.given: dict[str, Given] = {}
+        """What each thread was started with last."""
         self.durability = "sync" if saver else None  # LangGraph warns of it without a saver
         known = {other.id: other for other in others}
         self.graph: Any = compile_workflow(
@@ -91,11 +95,14 @@ class Stage:
         return {"configurable": {"thread_id": thread}}
 
     async def enter(self, entry: Any, thread: str = "t", context: Any = None) -> Ran:
+        if isinstance(entry, dict):
+            self.given[thread] = Given(entry.get("input") or {}, entry.get("context") or {})
         async with asyncio.timeout(PATIENCE):
             state = await self.graph.ainvoke(
                 entry, self.config(thread), context=context, durability=self.durability
             )
-        return Ran(state, summarize(self.workflow, state, {}))
+        roots = roots_of(self.workflow, self.given.get(thread, Given({}, {})), {})
+        return Ran(state, summarize(self.workflow, state, roots))
 
     async def run(self, input: Any = None, thread: str = "t", **more: Any) -> Ran:
         return await self.enter({"input": input or {}, **more}, thread)

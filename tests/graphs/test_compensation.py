@@ -133,8 +133,9 @@ async def test_what_was_done_inside_a_container_that_failed_is_undone_once(kind:
     cast = Cast()
     step, expected = FAILING[kind]
     others = [inner([done("a"), bad("a")])]
-    ran = await perform([done("first"), step | {"depends_on": ["first"]}], cast, others=others,
-                        input=INPUT)
+    ran = await perform(
+        [done("first"), step | {"depends_on": ["first"]}], cast, others=others, input=INPUT
+    )
     assert undone(cast) == [*expected, "first=first"]
     assert not ran.success
 
@@ -265,7 +266,11 @@ async def test_clean_up_follows_the_compensations_and_sees_what_was_done() -> No
         cast.note(task)
         seen.append(task.params)
 
-    params = {"out": "${first}", "status": "${steps['bad'].status}", "error": "${steps['bad'].error}"}
+    params = {
+        "out": "${first}",
+        "status": "${steps['bad'].status}",
+        "error": "${steps['bad'].error}",
+    }
     cleaned: Steps = [
         {"id": "report", "agent": "report", "params": params},
         {"id": "then", "agent": "ok", "depends_on": ["report"]},

@@ -110,9 +110,7 @@ async def test_a_branch_takes_the_case_of_its_value_or_the_default(
     kind: Any, output: dict[str, Any]
 ) -> None:
     cases = {"x": [call("s", value="of x")], "y": [call("s", value="of y")]}
-    ran = await perform(
-        [branch(cases, [call("d", value="other")])], Cast(), input={"kind": kind}
-    )
+    ran = await perform([branch(cases, [call("d", value="other")])], Cast(), input={"kind": kind})
     assert ran.output == output
 
 
@@ -226,9 +224,9 @@ async def test_a_map_refuses_what_it_cannot_go_over(items: Any, code: str) -> No
 
 # Nested workflows
 
-DOUBLE = flow([call("d", value="${input.n * 2}")], inputs={"n": "integer"}, output="${d}").model_copy(
-    update={"name": "double"}
-)
+DOUBLE = flow(
+    [call("d", value="${input.n * 2}")], inputs={"n": "integer"}, output="${d}"
+).model_copy(update={"name": "double"})
 
 
 def named(name: str, steps: Steps, **declared: Any) -> Workflow:

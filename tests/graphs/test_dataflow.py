@@ -151,7 +151,6 @@ async def test_a_step_starts_though_an_unrelated_slow_one_still_runs() -> None:
 
     ran = await perform(steps, [*cast, FunctionAgent(release, name="open")])
     assert ran.success
-    assert cast.log == ["a", "slow", "b", "last"]
     assert cast.ended == ["a", "b", "slow"]
 
 

@@ -9,6 +9,7 @@ import pytest
 import tenacity
 from hypothesis import given
 from hypothesis import strategies as st
+from langgraph.errors import NodeCancelledError
 from openai import AuthenticationError, RateLimitError
 from pydantic import BaseModel, ValidationError
 
@@ -24,7 +25,7 @@ from stretto.errors import (
 from stretto.graphs.attempts import wait_before_retry
 from stretto.graphs.causes import is_retryable, retry_after
 from stretto.graphs.spec import Retry
-from tests.graphs.running import Cast, Counting, Stage, perform
+from tests.graphs.running import Cast, Counting, Stage, open_activations, perform
 
 FAST = {"attempts": 3, "delay": 0.001, "max_delay": 0.01}
 
@@ -381,7 +382,13 @@ async def test_what_has_a_json_form_is_turned_into_it() -> None:
         return {"model": Number(n=1), "set": {2}, "tuple": (3, None), "big": 2**63, 5: "key"}
 
     ran = await perform(one("rich"), [FunctionAgent(rich)])
-    assert ran.output == {"model": {"n": 1}, "set": [2], "tuple": [3, None], "big": 2**63, "5": "key"}
+    assert ran.output == {
+        "model": {"n": 1},
+        "set": [2],
+        "tuple": [3, None],
+        "big": 2**63,
+        "5": "key",
+    }
 
 
 def stop_iteration(task: Task) -> Any:
@@ -411,7 +418,6 @@ async def end_the_process_slowly(task: Task) -> None:
     ("agent", "code"),
     [
         (stop_iteration, "agent_failed"),
-        (cancel_itself, "step_failed"),
         (raise_cancelled, "step_failed"),
         (end_the_process, "step_failed"),
         (end_the_process_slowly, "step_failed"),
@@ -434,6 +440,23 @@ async def test_an_agent_that_tries_to_end_more_than_its_call_fails_alone(
     ran = await perform(steps, agents)
     assert ran.statuses == {"after": "completed", "bad": "failed", "good": "completed"}
     assert ran.errors == [("bad", code)]
+
+
+async def test_an_agent_that_cancels_the_task_it_runs_in_ends_its_run_and_no_other() -> None:
+    async def maybe_cancel(task: Task) -> str:
+        if task.input["cancel"]:
+            await cancel_itself(task)
+        await gate.wait()
+        return "fine"
+
+    gate = asyncio.Event()
+    stage = Stage([{"id": "a", "agent": "maybe"}], [FunctionAgent(maybe_cancel, name="maybe")])
+    other = asyncio.create_task(stage.run({"cancel": False}, "other"))
+    with pytest.raises(NodeCancelledError):
+        await stage.run({"cancel": True}, "one")
+    gate.set()
+    assert (await other).output == "fine"
+    assert open_activations() == 0
 
 
 async def test_another_run_does_not_notice_an_agent_that_hangs() -> None:

@@ -5,13 +5,14 @@ from typing import Any
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
-from stretto.engine.ending import with_row_error
+from stretto.engine.ending import in_order, with_row_error
 from stretto.engine.records import Records, RunRow
 from stretto.engine.result import ResultStatus, RunResult
 from stretto.engine.snapshot import Snapshot, read_snapshot
 from stretto.engine.status import RunStatus, fold
 from stretto.errors import ConfigurationError, RunNotFound
 from stretto.events import RunEvent
+from stretto.graphs.given import Given, roots_of
 from stretto.graphs.outcome import Summary, summarize
 from stretto.graphs.spec import Workflow
 
@@ -83,8 +84,11 @@ class Archive:
             RunNotFound: no run has this id.
 
         """
-        workflow = await self.pinned(await self.row(run_id))
-        return replace(fold(await self.events(run_id), workflow, now), run_id=run_id)
+        row = await self.row(run_id)
+        status = fold(await self.events(run_id), await self.pinned(row), now)
+        # Events are saved a moment later than the row by the process that works on the run.
+        begun = status.state == "queued" and row.state == "running"
+        return replace(status, run_id=run_id, state="running" if begun else status.state)
 
     async def result(self, run_id: str) -> RunResult:
         """Put the result of a run together again.
@@ -102,7 +106,8 @@ class Archive:
             "attempt": row.attempt,
             "errors": 0,
         }
-        summary = summarize(workflow, snapshot.state, run) if snapshot else Summary(False, None)
+        roots = roots_of(workflow, Given(row.input or {}, row.context), run)
+        summary = summarize(workflow, snapshot.state, roots) if snapshot else Summary(False, None)
         status: ResultStatus = "cancelled"
         if row.state in ("completed", "failed", "waiting"):
             status = row.state
@@ -114,7 +119,9 @@ class Archive:
             output=summary.output if status == "completed" else None,
             outputs=summary.outputs,
             errors=with_row_error(summary.errors, row.error),
-            interrupts=snapshot.interrupts if snapshot and status == "waiting" else (),
+            interrupts=in_order(snapshot.interrupts, workflow)
+            if snapshot and status == "waiting"
+            else (),
             duration_seconds=(await self.status(run_id)).total_execution_time,
             usage=row.usage or {},
         )

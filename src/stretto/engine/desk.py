@@ -13,12 +13,12 @@ from stretto.engine.lease import Lease
 from stretto.engine.log import EventLog
 from stretto.engine.records import RunRow, State
 from stretto.engine.reentry import (
+    FIRST_ENTRY,
     RESUMABLE,
     RETRYABLE,
     Reentry,
     check_same,
     check_state,
-    first_entry,
 )
 from stretto.errors import ConfigurationError, RunConflict, RunNotFound, WorkflowInvalid
 from stretto.graphs.spec import Workflow
@@ -57,7 +57,7 @@ class RunDesk:
         if await self._records.create_run(row):
             with contextlib.suppress(RunConflict):  # somebody who recovers runs was faster
                 lease.take()
-                await launcher.launch(row, workflow, lease, first_entry(row))
+                await launcher.launch(row, workflow, lease, FIRST_ENTRY)
             return
         existing = await self._archive.row(run_id)
         check_same(row, existing)

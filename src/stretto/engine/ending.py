@@ -1,6 +1,7 @@
 """How the end of an entry into a run is told: as an event, and as changes of the run's row."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from stretto.engine.result import RunResult
@@ -9,6 +10,8 @@ from stretto.events import EventType
 from stretto.graphs.plaindata import is_mapping
 from stretto.graphs.spec import Workflow
 
+_OWN_STEP = re.compile(r"[^/#\[]+")
+"""What a path begins with: the id of a step of the workflow itself."""
 OF_THE_RUN = frozenset({"", "save_output"})
 """What errors are about that no saved step tells of."""
 
@@ -70,6 +73,17 @@ def questions_of(state: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
         }
         for question in found
     )
+
+
+def in_order(questions: Iterable[dict[str, Any]], workflow: Workflow) -> tuple[dict[str, Any], ...]:
+    """Put questions in the order in which the workflow declares their steps."""
+    places = {step.id: place for place, step in enumerate(workflow.steps)}
+
+    def place(question: Mapping[str, Any]) -> int:
+        found = _OWN_STEP.match(question["step"] or "")
+        return places.get(found[0], len(places)) if found else len(places)
+
+    return tuple(sorted(questions, key=place))
 
 
 def step_of(value: Any) -> str | None:

@@ -17,11 +17,12 @@ from stretto.engine.resources import Resources
 from stretto.engine.result import ResultStatus, RunResult
 from stretto.engine.snapshot import read_snapshot
 from stretto.engine.status import RunStatus, fold
-from stretto.errors import ConfigurationError, StepError
+from stretto.errors import ConfigurationError, StepError, StrettoError
 from stretto.events import EventType
 from stretto.graphs.causes import describe
-from stretto.graphs.compile import make_scope
 from stretto.graphs.containers.inside import Graph
+from stretto.graphs.frames import make_scope
+from stretto.graphs.given import Given, roots_of
 from stretto.graphs.outcome import Summary, summarize
 from stretto.graphs.runtime import PRIORITIES, RunScope
 from stretto.graphs.spec import Workflow
@@ -91,6 +92,7 @@ class Execution:
         )
         run = {"id": row.run_id, "started_at": first, "attempt": attempt, "errors": 0}
         scope = make_scope(flow, run, self._emit)
+        scope.given = self._given()
         scope.priority = PRIORITIES.index(row.priority)
         if row.usage:
             scope.usage.add(Usage(**{k: row.usage[k] for k in Usage.__slots__}))
@@ -104,6 +106,9 @@ class Execution:
         if earlier is not None:
             await self._make_up_for_lost_events(earlier)
         return scope
+
+    def _given(self) -> Given:
+        return Given(self.row.input or {}, self.row.context)
 
     def _emit(self, event: EventType, step: str | None, data: dict[str, Any]) -> None:
         self.log.emit(event, step, data)
@@ -153,12 +158,13 @@ class Execution:
 
     async def _read(self, state: RunState, scope: RunScope) -> RunResult:
         questions = questions_of(state)
-        summary = summarize(self.workflow, state, scope.run)
+        roots = roots_of(self.workflow, self._given(), scope.run)
+        summary = summarize(self.workflow, state, roots)
         status: ResultStatus = "completed" if summary.success else "failed"
         result = self._result("waiting" if questions else status, summary, questions)
         if result.success:
             folder = self.resources.outputs
-            error = await save_output(folder, self.workflow, state, scope.run, result.output)
+            error = await save_output(folder, self.workflow, state, roots, result.output)
             if error is not None:
                 result = replace(result, errors=(*result.errors, error))
         await self._learn(state)
@@ -166,13 +172,16 @@ class Execution:
 
     async def _broken(self, error: Exception) -> RunResult:
         """Give the result of a run that something outside its steps ended: what was saved of it."""
-        logger.error("run %s broke off", self.row.run_id, exc_info=error)
+        logger.debug("run %s broke off", self.row.run_id, exc_info=error)
         code, message = describe(error)
+        if not isinstance(error, StrettoError):
+            code = "run_broke_off"
         summary = Summary(False, None)
         with contextlib.suppress(Exception):  # the same thing may keep us from reading, too
             snapshot = await read_snapshot(self.resources.saver, self.row.run_id)
             if snapshot is not None:
-                summary = summarize(self.workflow, snapshot.state)
+                roots = roots_of(self.workflow, self._given(), {"id": self.row.run_id})
+                summary = summarize(self.workflow, snapshot.state, roots)
         errors = (*summary.errors, StepError("", code, message))
         return self._result("failed", replace(summary, errors=errors))
 

@@ -181,10 +181,11 @@ class Launcher:
     def metrics(self) -> dict[str, Any]:
         """Give figures: active runs, load and health of agents, waiting work."""
         agents, dispatcher = self.services.agents, self.services.dispatcher
-        load, waiting = dispatcher.load(), self.admission.waiting()
+        load = dispatcher.load()
+        at_work = sum(active.execution.started is not None for active in self.active.values())
         return {
-            "active_workflows": len(self.active) - waiting,
-            "queued_workflows": waiting,
+            "active_workflows": at_work,
+            "queued_workflows": len(self.active) - at_work,
             "ended_workflows": dict(self.ended),
             "agent_load": {agent.name: load.get(agent.name, 0) for agent in agents},
             "waiting_tasks": dispatcher.waiting(),

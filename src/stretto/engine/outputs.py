@@ -18,7 +18,7 @@ STEP = "save_output"
 
 
 async def save_output(
-    folder: Path, workflow: Workflow, state: RunState, run: Mapping[str, Any], output: Any
+    folder: Path, workflow: Workflow, state: RunState, roots: Mapping[str, Any], output: Any
 ) -> StepError | None:
     """Write a run's output where its workflow says; None when it was, or need not be, written.
 
@@ -26,7 +26,7 @@ async def save_output(
         folder: what the file has to be below.
         workflow: what was run; its ``save_output`` names the file.
         state: the state the run ended in.
-        run: what expressions see as ``run``.
+        roots: what expressions see as ``input``, ``context`` and ``run``.
         output: what is written.
 
     """
@@ -34,7 +34,7 @@ async def save_output(
         return None
     try:
         named = workflow.model_copy(update={"output": workflow.save_output})
-        name = output_of(named, state, outputs_of(workflow, state), run)
+        name = output_of(named, state, outputs_of(workflow, state), roots)
         path = path_below(folder, str(name))
         await asyncio.to_thread(write_json, path, output)
     except ExpressionError as error:

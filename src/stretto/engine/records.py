@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from stretto.engine.database import explained, open_engine, parse_url, to_json, writing
 from stretto.engine.status import State
-from stretto.engine.tables import RunChanges, RunRow, durations, events, runs, workflows
+from stretto.engine.tables import RunChanges, RunRow, durations, events, given, runs, workflows
 from stretto.errors import RunNotFound
 from stretto.events import RunEvent
 
@@ -67,15 +67,18 @@ class Records:
 
         """
         values = {f.name: getattr(row, f.name) for f in fields(row)}
-        statement = (
-            self._insert(runs).values(values).on_conflict_do_nothing(index_elements=["run_id"])
-        )
+        kept = {name: values.pop(name) for name in ("input", "context")}
+        accept = self._insert(runs).values(values).on_conflict_do_nothing(index_elements=["run_id"])
         async with self._writing() as connection:
-            return (await connection.execute(statement)).rowcount == 1
+            accepted = (await connection.execute(accept)).rowcount == 1
+            if accepted:
+                await connection.execute(given.insert().values(run_id=row.run_id, **kept))
+            return accepted
 
     async def get_run(self, run_id: str) -> RunRow | None:
-        """Get one run, or None."""
-        rows = await self._rows(select(runs).where(runs.c.run_id == run_id))
+        """Get one run with what it was given, or None."""
+        whole = select(runs, given.c.input, given.c.context).join(given)
+        rows = await self._rows(whole.where(runs.c.run_id == run_id))
         return RunRow(**rows[0]) if rows else None
 
     async def update_run(self, run_id: str, **changes: Unpack[RunChanges]) -> None:

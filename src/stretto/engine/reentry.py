@@ -10,6 +10,7 @@ from typing import Any, get_args
 from langgraph.types import Command
 
 from stretto.engine.answers import match_answers
+from stretto.engine.ending import in_order
 from stretto.engine.records import RunRow
 from stretto.engine.retry import broke_off, retry_input, steps_to_repeat
 from stretto.engine.snapshot import Snapshot
@@ -65,9 +66,8 @@ def _stored(name: str, value: Any) -> dict[str, Any]:
     return stored
 
 
-def first_entry(row: RunRow) -> dict[str, Any]:
-    """Give what a run's graph is given first."""
-    return {"input": row.input or {}, "context": row.context}
+FIRST_ENTRY = {"round": 0}
+"""What a run's graph is given first; the run's input comes to it beside its state."""
 
 
 def check_same(asked: RunRow, existing: RunRow) -> None:
@@ -116,8 +116,8 @@ class Reentry:
 
         """
         if self.snapshot is None:
-            return first_entry(self.row)
-        questions = self.snapshot.interrupts
+            return FIRST_ENTRY
+        questions = in_order(self.snapshot.interrupts, self.workflow)
         if answer is not None:
             return Command(resume=match_answers(questions, answer))
         if self.row.state == "waiting":
@@ -137,7 +137,7 @@ class Reentry:
 
         """
         if self.snapshot is None:
-            return first_entry(self.row)
+            return FIRST_ENTRY
         state = self.snapshot.state
         if from_step is None and broke_off(self.workflow, state):
             return None  # the superstep goes on, also inside of containers

@@ -30,7 +30,7 @@ async def read_snapshot(saver: "BaseCheckpointSaver[Any]", run_id: str) -> Snaps
 
     """
     saved = await saver.aget_tuple({"configurable": {"thread_id": run_id, "checkpoint_ns": ""}})
-    if saved is None or "input" not in saved.checkpoint["channel_values"]:
+    if saved is None:
         return None
     values: dict[str, Any] = dict(saved.checkpoint["channel_values"])
     interrupts: dict[str, dict[str, Any]] = {}

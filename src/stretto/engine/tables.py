@@ -43,8 +43,6 @@ runs = Table(
     Column("digest", String(64), ForeignKey("workflows.digest"), nullable=False),
     Column("state", String(20), nullable=False),
     Column("priority", String(20), nullable=False),
-    Column("input", JSON(none_as_null=True)),
-    Column("context", JSON, nullable=False),
     Column("session_id", String(200)),
     Column("parent_run_id", String(200)),
     Column("created_at", Double, nullable=False),
@@ -57,6 +55,14 @@ runs = Table(
     Index("ix_runs_created_at", "created_at", "run_id"),
     Index("ix_runs_state", "state"),
     Index("ix_runs_workflow_id", "workflow_id"),
+)
+# Apart from the runs: an input may be large, and SQLite writes a row anew whenever it changes.
+given = Table(
+    "given",
+    METADATA,
+    Column("run_id", String(200), ForeignKey("runs.run_id", ondelete="CASCADE"), primary_key=True),
+    Column("input", JSON(none_as_null=True)),
+    Column("context", JSON, nullable=False),
 )
 events = Table(
     "events",
@@ -91,6 +97,7 @@ class RunRow:
     state: State = "queued"
     priority: str = "medium"
     input: Any = None
+    """What the caller gave; None in listings, which leave it out."""
     context: dict[str, Any] = field(default_factory=dict[str, Any])
     session_id: str | None = None
     parent_run_id: str | None = None

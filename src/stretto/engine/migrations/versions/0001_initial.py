@@ -12,6 +12,17 @@ def upgrade() -> None:
     _create_workflows()
     _create_runs()
     op.create_table(
+        "given",
+        sa.Column(
+            "run_id",
+            sa.String(200),
+            sa.ForeignKey("runs.run_id", ondelete="CASCADE"),
+            primary_key=True,
+        ),
+        sa.Column("input", sa.JSON),
+        sa.Column("context", sa.JSON, nullable=False),
+    )
+    op.create_table(
         "events",
         sa.Column(
             "run_id",
@@ -55,8 +66,6 @@ def _create_runs() -> None:
         sa.Column("digest", sa.String(64), sa.ForeignKey("workflows.digest"), nullable=False),
         sa.Column("state", sa.String(20), nullable=False),
         sa.Column("priority", sa.String(20), nullable=False),
-        sa.Column("input", sa.JSON),
-        sa.Column("context", sa.JSON, nullable=False),
         sa.Column("session_id", sa.String(200)),
         sa.Column("parent_run_id", sa.String(200)),
         sa.Column("created_at", sa.Double, nullable=False),
@@ -74,5 +83,5 @@ def _create_runs() -> None:
 
 def downgrade() -> None:
     """Drop the tables."""
-    for table in ("durations", "events", "runs", "workflows"):
+    for table in ("durations", "events", "given", "runs", "workflows"):
         op.drop_table(table)

@@ -1,0 +1,177 @@
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stretto import Engine, Workflow
+from stretto.errors import InputInvalid, RunConflict
+from tests.fakes.players import CHAIN, Players, collect, flow, on_stage, step, told
+
+
+@pytest.fixture
+def players() -> Players:
+    return Players()
+
+
+@pytest.fixture
+async def engine(players: Players, tmp_path: Path) -> AsyncIterator[Engine]:
+    async with on_stage(players, tmp_path) as opened:
+        yield opened
+
+
+async def again(engine: Engine, players: Players, run_id: str, from_step: str | None = None) -> Any:
+    players.calls.clear()
+    return await (await engine.retry(run_id, from_step)).result()
+
+
+async def test_a_retry_runs_what_failed_and_what_depends_on_it(
+    engine: Engine, players: Players
+) -> None:
+    wide = flow(step("a"), step("b", "a"), step("other", "a"), step("end", "b", "other"))
+    players.failing["b"] = 1
+    failed = await engine.run(wide)
+    assert failed.status == "failed"
+    result = await again(engine, players, failed.run_id)
+    assert (result.success, players.calls, result.errors) == (True, ["b", "end"], ())
+    assert (await engine.runs())[0].error is None
+    status = await engine.status(failed.run_id)
+    assert {s.id: s.state for s in status.steps} == dict.fromkeys(
+        ("a", "b", "other", "end"), "completed"
+    )
+
+
+async def test_a_retry_can_fail_and_be_retried(engine: Engine, players: Players) -> None:
+    players.failing["b"] = 2
+    run_id = (await engine.run(CHAIN)).run_id
+    second = await again(engine, players, run_id)
+    assert (second.status, players.calls) == ("failed", ["b"])
+    third = await again(engine, players, run_id)
+    assert (third.success, players.calls) == (True, ["b", "c"])
+    events = told(await collect(engine.events(run_id)))
+    assert events.count(("workflow_resumed", None)) == 2
+
+
+async def test_a_retry_that_is_cancelled_goes_on(engine: Engine, players: Players) -> None:
+    players.failing["b"] = 1
+    run_id = (await engine.run(CHAIN)).run_id
+    players.hold("c")
+    players._entered.clear()
+    handle = await engine.retry(run_id)
+    await players.entered("c")
+    await handle.cancel()
+    players.held.clear()
+    players.calls.clear()
+    assert (await (await engine.resume(run_id)).result()).success
+    assert players.calls == ["c"]
+
+
+LOOPED = flow(
+    step("a"),
+    {
+        "id": "each_round",
+        "depends_on": ["a"],
+        "loop": {
+            "steps": [
+                step("draft", params={"gives": {"n": "${iteration}"}}),
+                step("critique", "draft", params={"gives": {"n": "${draft.n}"}}),
+            ],
+            "until": "critique.n >= 3",
+            "max_iterations": 5,
+        },
+    },
+    step("z", "each_round"),
+)
+MAPPED = flow(
+    step("a"),
+    {
+        "id": "each",
+        "depends_on": ["a"],
+        "map": {"over": "input.items", "steps": [step("x"), step("y", "x")]},
+    },
+    step("z", "each"),
+    inputs={"items": "list"},
+)
+BRANCHED = flow(
+    step("a"),
+    {
+        "id": "route",
+        "depends_on": ["a"],
+        "branch": {
+            "on": "a.path == 'a' ? 'left' : 'right'",
+            "cases": {"left": {"steps": [step("x"), step("y", "x")]}},
+            "default": {"steps": [step("w")]},
+        },
+    },
+    step("z", "route"),
+)
+
+
+@pytest.mark.parametrize(
+    ("workflow", "given", "fails", "expected"),
+    [
+        (
+            LOOPED,
+            {},
+            "each_round#2/critique",
+            ["each_round#2/critique", "each_round#3/draft", "each_round#3/critique", "z"],
+        ),
+        (MAPPED, {"items": [1, 2, 3]}, "each[1]/y", ["each[1]/y", "z"]),
+        (BRANCHED, {}, "route/y", ["route/y", "z"]),
+    ],
+    ids=["loop", "map", "branch"],
+)
+async def test_a_retry_does_not_repeat_what_was_finished_inside_a_container(
+    workflow: Workflow,
+    given: dict[str, Any],
+    fails: str,
+    expected: list[str],
+    engine: Engine,
+    players: Players,
+) -> None:
+    players.failing[fails] = 1
+    failed = await engine.run(workflow, given)
+    assert (failed.status, failed.errors[0].code) == ("failed", "told")
+    result = await again(engine, players, failed.run_id)
+    assert (result.success, players.calls) == (True, expected)
+
+
+async def test_a_retry_from_a_step_runs_it_and_what_depends_on_it(
+    engine: Engine, players: Players
+) -> None:
+    run_id = (await engine.run(CHAIN)).run_id
+    with pytest.raises(RunConflict, match="every step of run .* completed"):
+        await engine.retry(run_id)
+    with pytest.raises(InputInvalid, match="no step 'bb'"):
+        await engine.retry(run_id, "bb")
+    result = await again(engine, players, run_id, "b")
+    assert (result.success, players.calls) == (True, ["b", "c"])
+
+
+async def test_a_retry_from_a_container_keeps_nothing_of_its_inside(
+    engine: Engine, players: Players
+) -> None:
+    players.failing["each[1]/y"] = 1
+    run_id = (await engine.run(MAPPED, {"items": [1, 2]})).run_id
+    result = await again(engine, players, run_id, "each")
+    assert result.success
+    assert sorted(players.calls[:4]) == ["each[0]/x", "each[0]/y", "each[1]/x", "each[1]/y"]
+
+
+async def test_what_was_undone_is_done_again(engine: Engine, players: Players) -> None:
+    def undoing(of: str) -> dict[str, Any]:
+        return {"agent": "player", "action": "undo", "params": {"of": of}}
+
+    saga = flow(
+        step("a", compensate=undoing("a")),
+        step("kept", "a"),
+        step("b", "a", compensate=undoing("b")),
+        step("c", "b"),
+    )
+    players.failing["c"] = 1
+    failed = await engine.run(saga)
+    assert (failed.status, players.undone) == ("failed", ["b", "a"])
+    result = await again(engine, players, failed.run_id)
+    assert result.success
+    assert sorted(players.calls) == ["a", "b", "c", "kept"]
+    assert players.undone == ["b", "a"]
