@@ -5,7 +5,7 @@ import inspect
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, overload, runtime_checkable
 
 from stretto.agents.threads import in_thread
 from stretto.errors import ConfigurationError
@@ -166,13 +166,26 @@ class FunctionAgent(Agent):
         return self.function(task)
 
 
+@overload
+def agent(function: Callable[[Task], Any], /) -> FunctionAgent: ...
+
+
+@overload
+def agent(
+    *,
+    name: str | None = None,
+    capabilities: frozenset[str] | set[str] = frozenset(),
+    max_concurrent_tasks: int = 5,
+) -> Callable[[Callable[[Task], Any]], FunctionAgent]: ...
+
+
 def agent(
     function: Callable[[Task], Any] | None = None,
     *,
     name: str | None = None,
     capabilities: frozenset[str] | set[str] = frozenset(),
     max_concurrent_tasks: int = 5,
-) -> Any:
+) -> FunctionAgent | Callable[[Callable[[Task], Any]], FunctionAgent]:
     """Make a function an agent.
 
     Args:

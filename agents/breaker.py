@@ -53,6 +53,7 @@ class Breakers:
             async with breaker:
                 return await call()
         except OpenedState as error:
+            error.__traceback__ = None  # it is one and the same each time, and would only grow
             raise CircuitOpen(
                 f"agent '{agent}' failed too often lately and is not called for a while",
                 retryable=True,

@@ -106,7 +106,8 @@ class Dispatcher:
 
     def waiting(self) -> int:
         """Count the work that waits for a slot."""
-        return sum(len(lane.waiting) for lane in self._lanes.values())
+        every = (request for lane in self._lanes.values() for _, _, request in lane.waiting)
+        return sum(not request.granted.done() for request in every)
 
     def reorder(self) -> None:
         """Ask every waiting request for its rank again, after something changed it."""

@@ -60,7 +60,11 @@ class AgentRegistry:
             capabilities=frozenset(
                 getattr(target, "capabilities", ()) if capabilities is None else capabilities
             ),
-            max_concurrent_tasks=max_concurrent_tasks or getattr(target, "max_concurrent_tasks", 5),
+            max_concurrent_tasks=(
+                int(getattr(target, "max_concurrent_tasks", 5))
+                if max_concurrent_tasks is None
+                else max_concurrent_tasks
+            ),
             target=target,
         )
         if entry.name in self._agents:

@@ -18,7 +18,7 @@ from stretto.graphs.causes import describe
 from stretto.graphs.expressions import Names
 from stretto.graphs.frames import complete_frame
 from stretto.graphs.plan import StepPlan, render
-from stretto.graphs.region import Builder, MakeFrame, Region
+from stretto.graphs.region import Builder, MakeFrame, Node, Region
 from stretto.graphs.runtime import Services
 from stretto.graphs.spec import Policy, Step, Workflow
 from stretto.graphs.state import RunState
@@ -26,7 +26,7 @@ from stretto.graphs.templates import Template, compile_template
 
 SETTLE, COMPENSATE, ON_FAILURE, FALLBACK = "(settle)", "(compensate)", "(on failure)", "(fallback)"
 Undo = Callable[[StepCall, Any], dict[str, dict[str, Any]]]
-Aftermath = Callable[[RunState, RunnableConfig, Runtime[Any]], Any]
+Aftermath = Node
 
 
 def undo_of(plan: StepPlan) -> Undo:

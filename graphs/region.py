@@ -19,7 +19,8 @@ from stretto.graphs.state import RunState
 Builder = StateGraph[Any, Any, Any, Any]
 MakeFrame = Callable[[RunState, RunnableConfig, Runtime[Any]], Frame]
 """Gives the frame that a region is entered with."""
-Node = Callable[[RunState, RunnableConfig, Runtime[Any]], Any]
+Node = Any
+"""A coroutine function of state, config and runtime; LangGraph types these by parameter names."""
 
 
 def nested_frame(state: RunState, config: RunnableConfig, runtime: Runtime[Any]) -> Frame:

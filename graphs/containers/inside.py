@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from langgraph.graph import StateGraph
+from langgraph.graph.state import CompiledStateGraph
 
 from stretto.errors import StepFailed, StepTimedOut
 from stretto.graphs.call import PartlyDone, StepCall
@@ -12,8 +13,7 @@ from stretto.graphs.region import Builder
 from stretto.graphs.runtime import Frame
 from stretto.graphs.state import RunState
 
-Graph = Any
-"""A compiled graph; its type parameters say nothing here."""
+Graph = CompiledStateGraph[Any, Any, Any, Any]
 
 
 def new_graph() -> Builder:

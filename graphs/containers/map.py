@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.graph import START
@@ -42,12 +42,10 @@ def map_work(
     region = Region([])
     builder = new_graph()
 
-    async def one(
-        state: dict[str, Any], config: RunnableConfig, runtime: Runtime[Any]
-    ) -> dict[str, Any]:
+    async def one(state: Any, config: RunnableConfig, runtime: Runtime[Any]) -> dict[str, Any]:
         frame: Frame = runtime.context
         steps = [item_id(index) for index in range(len(frame.items))]
-        seeds = RunState(**frame.seeds)
+        seeds = cast(RunState, frame.seeds)
         activation = region.enter(seeds, config, runtime, steps)
         index: int = state["index"]
         value = frame.items[index]

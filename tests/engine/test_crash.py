@@ -175,7 +175,8 @@ def test_a_run_that_is_killed_anywhere_ends_as_if_nothing_had_happened(
         if line[0] == "event" and line[1] in ("agent_completed", "workflow_completed")
     ]
     assert len(kills) > len(started(lines)) + 3
-    for number, kill in enumerate([{"kill_at": "accepted"}, *kills]):
+    early = [{"kill_at": "accepted"}, {"kill_at": "workflow_started"}]
+    for number, kill in enumerate([*early, *kills]):
         home = tmp_path / str(number)
         home.mkdir()
         order = replace(scenario.order(home), **kill)

@@ -17,7 +17,10 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from stretto import Engine, RunHandle, Task
 
 KILLED = -signal.SIGKILL
 PATIENCE = 30.0
@@ -158,53 +161,68 @@ def _die() -> None:
 
 
 async def _carry_out(order: Order) -> dict[str, Any]:
-    from stretto import Engine, Task, Workflow, agent
+    from stretto import Engine, Workflow, agent
     from stretto.errors import StrettoError
-    from stretto.graphs.loading import load_document
 
-    journal = Journal(order.home)
+    work = agent(Worker(order).work, name="work", max_concurrent_tasks=100)
+    async with Engine([work], home=order.home, database=f"sqlite:///{order.home}/s.db") as engine:
+        for other in order.others:
+            engine.add_workflow(Workflow.from_dict(other))
+        try:
+            handle = await _begun(engine, order)
+        except StrettoError as error:
+            return {"error": error.code, "message": error.message}
+        return {"error": None} if handle is None else await _followed(handle, order)
 
-    @agent(max_concurrent_tasks=100)
-    async def work(task: Task) -> dict[str, Any]:
+
+class Worker:
+    """The agent of all steps: it writes into the journal, and dies when it is told to."""
+
+    def __init__(self, order: Order) -> None:
+        self._order = order
+        self._journal = Journal(order.home)
+
+    async def work(self, task: "Task") -> dict[str, Any]:
         path = task.idempotency_key.partition("/")[2]
         scope = path.rpartition("/")[0]
-        journal.write("start", path, *(f"{scope}/{n}".lstrip("/") for n in task.inputs))
-        if path == order.kill_in:
+        self._journal.write("start", path, *(f"{scope}/{n}".lstrip("/") for n in task.inputs))
+        if path == self._order.kill_in:
             _die()
         await asyncio.sleep(task.params.get("seconds", 0))
         while task.params.get("wait_for") and not Path(task.params["wait_for"]).exists():
             await asyncio.sleep(0.005)
-        journal.write("end", path)
+        self._journal.write("end", path)
         return {"path": path, "got": task.input, "n": task.params.get("n")}
 
-    async with Engine([work], home=order.home, database=f"sqlite:///{order.home}/s.db") as engine:
-        for other in order.others:
-            engine.add_workflow(Workflow.from_dict(other))
-        known_workflows = {other["name"] for other in order.others}
-        try:
-            if order.do == "cancel":
-                await engine.cancel("r")
-                return {"error": None}
-            if order.do == "start":
-                flow = load_document(order.workflow, workflows=known_workflows)
-                handle = await engine.start(flow, order.input, run_id="r")
-            elif order.do == "recover":
-                (handle,) = await engine.recover()
-            else:
-                handle = await engine.resume("r", order.answer)
-        except StrettoError as error:
-            return {"error": error.code, "message": error.message}
-        if order.kill_at == "accepted":
+
+async def _begun(engine: "Engine", order: Order) -> "RunHandle | None":
+    from stretto.graphs.loading import load_document
+
+    if order.do == "cancel":
+        await engine.cancel("r")
+        return None
+    if order.do == "recover":
+        (handle,) = await engine.recover()
+        return handle
+    if order.do == "resume":
+        return await engine.resume("r", order.answer)
+    flow = load_document(order.workflow, workflows={other["name"] for other in order.others})
+    handle = await engine.start(flow, order.input, run_id="r")
+    if order.kill_at == "accepted":
+        _die()
+    return handle
+
+
+async def _followed(handle: "RunHandle", order: Order) -> dict[str, Any]:
+    journal, last = Journal(order.home), 0
+    async for event in handle.events():
+        last = event.seq
+        words = [event.event, *([event.step] if event.step else [])]
+        journal.write("event", *words)
+        if order.kill_at == " ".join(words):
             _die()
-        known = 0
-        async for event in handle.events():
-            known = event.seq
-            journal.write("event", event.event, event.step or "")
-            if order.kill_at == f"{event.event} {event.step or ''}".strip():
-                _die()
-        result = (await handle.result()).to_dict()
-        status = (await handle.status()).to_dict()
-        return {"error": None, "result": result, "status": status, "last": known}
+    result, status = await handle.result(), await handle.status()
+    return {"error": None, "result": result.to_dict(), "status": status.to_dict(), "last": last}
 
 
 def _warm_up() -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import gc
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -68,7 +68,7 @@ class Stage:
 
     def __init__(
         self,
-        steps: list[dict[str, Any]],
+        steps: Sequence[Any],
         agents: Iterable[Any],
         *,
         saver: "BaseCheckpointSaver[Any] | None" = None,
@@ -124,11 +124,11 @@ class Stage:
         return make_scope(self.workflow, run, lambda e, s, d: events.append(Event(e, s, d)))
 
 
-def flow(steps: list[dict[str, Any]], **declared: Any) -> Workflow:
+def flow(steps: Sequence[Any], **declared: Any) -> Workflow:
     return Workflow.model_validate({"name": "w", "steps": steps, **declared})
 
 
-async def perform(steps: list[dict[str, Any]], agents: Iterable[Any], **more: Any) -> Ran:
+async def perform(steps: Sequence[Any], agents: Iterable[Any], **more: Any) -> Ran:
     """Compile and run once, without a checkpointer."""
     given = more.pop("input", None)
     return await Stage(steps, agents, **more).run(given)

@@ -155,7 +155,7 @@ async def test_a_map_keeps_the_order_whatever_ends_first() -> None:
 async def test_a_map_names_its_item_and_index() -> None:
     params = {"value": "${index}:${lead.name}"}
     ran = await perform(
-        [each(agent="ok", **{"as": "lead"}, params=params)],
+        [each(None, **{"agent": "ok", "as": "lead", "params": params})],
         Cast(),
         input={"items": [{"name": "a"}, {"name": "b"}]},
     )

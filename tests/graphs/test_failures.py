@@ -106,8 +106,8 @@ def test_errors_of_model_clients_are_judged_by_their_status() -> None:
     headers = {"retry-after": "7"}
     limited = httpx2.Response(429, request=request, headers=headers)
     refused = httpx2.Response(401, request=request)
-    too_many = RateLimitError("limit", response=limited, body=None)  # type: ignore[arg-type]
-    no_key = AuthenticationError("key", response=refused, body=None)  # type: ignore[arg-type]
+    too_many = RateLimitError("limit", response=limited, body=None)
+    no_key = AuthenticationError("key", response=refused, body=None)
     assert (is_retryable(too_many), is_retryable(no_key)) == (True, False)
     assert (retry_after(too_many), retry_after(no_key)) == (7.0, None)
 
@@ -153,7 +153,7 @@ async def test_the_run_has_only_so_many_retries_in_all() -> None:
 def wait(retry: Retry, attempt: int, error: BaseException | None = None) -> float:
     state = tenacity.RetryCallState(tenacity.AsyncRetrying(), None, (), {})
     state.attempt_number = attempt
-    state.set_exception((Exception, error or ConnectionError("x"), None))  # type: ignore[arg-type]
+    state.set_exception((Exception, error or ConnectionError("x"), None))
     return wait_before_retry(retry, state)
 
 
@@ -244,8 +244,8 @@ async def test_a_thread_that_hangs_is_left_behind_at_its_deadline() -> None:
             for n in range(40)
         ]
         other = FunctionAgent(lambda task: "done", name="other")
-        after = {"id": "z", "agent": "other", "join": "done"}
-        after["depends_on"] = [step["id"] for step in steps]  # type: ignore[assignment]
+        needs = [step["id"] for step in steps]
+        after = {"id": "z", "agent": "other", "join": "done", "depends_on": needs}
         ran = await perform([*steps, after], [agent, other])
     finally:
         release.set()

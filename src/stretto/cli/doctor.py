@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import typer
 from rich.text import Text
 
+from stretto.cli.archives import DATABASE, database_url, has_runs
 from stretto.cli.crew import NEIGHBOUR, load_crew, make_registry
 from stretto.cli.deployment import read_settings
 from stretto.cli.guard import FAILED, guarded
@@ -109,18 +110,19 @@ def _home(settings: "Settings") -> Iterator[Finding]:
 def _database(settings: "Settings") -> Iterator[Finding]:
     import asyncio
 
-    url, file = settings.database_url, settings.home / "stretto.db"
-    if url is None and not file.is_file():
-        yield Finding("ok", "database", f"{file} will be created by the first run")
+    url = database_url(settings)
+    shown = urlsplit(url).scheme if settings.database_url else str(settings.home / DATABASE)
+    if not has_runs(settings):
+        yield Finding("ok", "database", f"{shown} will be created by the first run")
         return
 
     async def opened() -> None:
         from stretto.engine.records import Records
 
-        await (await Records.open(url or f"sqlite:///{file}")).close()
+        await (await Records.open(url)).close()
 
     asyncio.run(opened())
-    yield Finding("ok", "database", "opens: " + (urlsplit(url).scheme if url else str(file)))
+    yield Finding("ok", "database", f"{shown} opens")
 
 
 def _model(settings: "Settings") -> Iterator[Finding]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stretto.cli.archives import find_run, has_runs
+from stretto.cli.archives import find_run, has_runs, open_records
 from stretto.cli.board import Board
 from stretto.cli.conduct import Begun, conduct
 from stretto.cli.crew import fill_registry, load_crew
@@ -48,8 +48,9 @@ def resume(
     async def enter(engine: "Engine", run: str) -> "RunHandle":
         if answer is None:
             return await engine.resume(run)
-        waiting = await engine.result(run)
-        return await engine.resume(run, read_answer(answer, waiting.interrupts))
+        waits = (await engine.status(run)).state == "waiting"
+        questions = (await engine.result(run)).interrupts if waits else ()
+        return await engine.resume(run, read_answer(answer, questions))
 
     _go_on(Entry(run_id, agents or [], model, home, enter), json_form, as_events)
 
@@ -88,16 +89,17 @@ class Entry:
 
     async def begin(self, engine: "Engine") -> Begun:
         """Find the run, load its agents, and enter it."""
-        row = await find_run(engine, self.run_id)
+        async with open_records(engine.settings) as records:
+            row = await find_run(records, self.run_id)
+            last = await records.last_seq(row.run_id)
         folder = None if is_shipped(row) else Path()
         crew = load_crew(self.agents, folder)
         fill_registry(engine.agents, crew, self.model or engine.settings.model)
         before = await engine.status(row.run_id)
-        last = [event.seq async for event in engine.events(row.run_id)]
         handle = await self.enter(engine, row.run_id)
         title = f"{row.workflow_name} {row.version}"
         commands = Commands(self.home, crew.named)
-        return Begun(handle, title, Board.of_status(before), last[-1] if last else 0, commands)
+        return Begun(handle, title, Board.of_status(before), last, commands)
 
 
 def is_shipped(row: "RunRow") -> bool:

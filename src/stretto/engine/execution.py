@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from stretto.agents.agent import Usage
-from stretto.engine.ending import ending, first_deadline, questions_of, row_error
+from stretto.engine.ending import ending, first_deadline, in_order, questions_of, row_error
 from stretto.engine.log import EventLog
 from stretto.engine.outputs import save_output
 from stretto.engine.records import RunRow
@@ -157,7 +157,7 @@ class Execution:
             entry = None
 
     async def _read(self, state: RunState, scope: RunScope) -> RunResult:
-        questions = questions_of(state)
+        questions = in_order(questions_of(state), self.workflow)
         roots = roots_of(self.workflow, self._given(), scope.run)
         summary = summarize(self.workflow, state, roots)
         status: ResultStatus = "completed" if summary.success else "failed"

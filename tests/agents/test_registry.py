@@ -1,0 +1,80 @@
+"""Agents by name and by capability."""
+
+from typing import Any
+
+import pytest
+
+from stretto.agents.agent import Agent, FunctionAgent, Task
+from stretto.agents.registry import AgentRegistry
+from stretto.errors import ConfigurationError, NoAgentFor
+
+
+class Scout(Agent):
+    name = "scout"
+    capabilities = {"data_fetch", "memory"}
+    max_concurrent_tasks = 2
+
+    async def run(self, task: Task) -> str:
+        return "found"
+
+
+class Nameless:
+    async def execute(self, task: Task) -> int:
+        return 1
+
+
+def plain(task: Task) -> int:
+    return 2
+
+
+async def test_instances_classes_and_functions_can_be_registered() -> None:
+    registry = AgentRegistry([Scout(), Nameless, plain])
+    assert registry.names() == ("scout", "Nameless", "plain")
+    assert [await agent.run(Task()) for agent in registry] == ["found", 1, 2]
+    scout = registry.get("scout")
+    assert scout.capabilities == frozenset({"data_fetch", "memory"})
+    assert scout.max_concurrent_tasks == 2
+    assert registry.get("Nameless").max_concurrent_tasks == 5
+
+
+def test_what_is_said_at_registration_counts() -> None:
+    registry = AgentRegistry()
+    entry = registry.register(Scout, name="s", capabilities=["x"], max_concurrent_tasks=7)
+    assert (entry.name, entry.max_concurrent_tasks) == ("s", 7)
+    assert entry.capabilities == frozenset({"x"})
+
+
+def test_agents_are_found_by_capability_in_order() -> None:
+    registry = AgentRegistry()
+    for name in ("b", "a", "c"):
+        registry.register(plain, name=name, capabilities={"x"} if name != "c" else {"y"})
+    assert [agent.name for agent in registry.able("x")] == ["b", "a"]
+    assert registry.capabilities() == ("x", "y")
+    with pytest.raises(NoAgentFor, match="capability 'z'"):
+        registry.able("z")
+
+
+def test_an_unknown_name_is_answered_with_the_nearest() -> None:
+    with pytest.raises(NoAgentFor, match=r"'scoutt' \(did you mean 'scout'\?\)"):
+        AgentRegistry([Scout]).get("scoutt")
+    with pytest.raises(NoAgentFor, match="no agent is called 'zzz'; register"):
+        AgentRegistry([Scout]).get("zzz")
+
+
+def test_a_name_is_given_once() -> None:
+    registry = AgentRegistry([Scout])
+    with pytest.raises(ConfigurationError, match="'scout' already"):
+        registry.register(FunctionAgent(plain, name="scout"))
+    assert (len(registry), "scout" in registry, "other" in registry) == (1, True, False)
+
+
+@pytest.mark.parametrize("target", [object(), 5, "scout", None])
+def test_what_is_no_agent_is_refused(target: Any) -> None:
+    with pytest.raises(ConfigurationError, match="is no agent"):
+        AgentRegistry([target])
+
+
+@pytest.mark.parametrize("slots", [-1, 0])
+def test_an_agent_needs_a_slot(slots: int) -> None:
+    with pytest.raises(ConfigurationError, match="at least 1"):
+        AgentRegistry().register(plain, max_concurrent_tasks=slots)
