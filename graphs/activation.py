@@ -1,11 +1,11 @@
 """One entry into a region: a future for every step, filled as steps end, also before a crash."""
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
-from langgraph.errors import GraphInterrupt
+from langgraph.errors import GraphBubbleUp, GraphInterrupt
 from langgraph.runtime import Runtime
 
 from stretto.graphs.compat import (
@@ -44,7 +44,8 @@ class Activation:
         self.inside = 0
         self.broken = False
         """Whether a node was cancelled or refused, so that the superstep is over."""
-        self.key: tuple[Any, ...] = ()
+        self.forget: Callable[[], object] = _nothing
+        """Closes this activation in its region."""
         self._saver = saver_of(config) if saves_each_step(config) else None
         self._where: RunnableConfig = {
             "configurable": {
@@ -56,6 +57,18 @@ class Activation:
         self._restored: asyncio.Future[None] | None = None
         self._fill(state)
         self._resume = self._saver is not None and is_resuming(config)
+
+    def __enter__(self) -> None:
+        """Take part in this superstep."""
+        self.inside += 1
+
+    def __exit__(self, kind: type[BaseException] | None, *exc: object) -> None:
+        """Leave; the last one out, or a cancelled or refused one, closes the activation."""
+        self.inside -= 1
+        if kind is not None and not issubclass(kind, GraphBubbleUp):
+            self.broken = True
+        if self.broken or self.finished:
+            self.forget()
 
     async def restore(self) -> None:
         """Read back, once, what only the checkpointer knows: what was given and what had ended."""
@@ -164,6 +177,10 @@ class Activation:
     def names(self) -> Names:
         """Give what expressions of this region can see; values are looked up when used."""
         return Names(roots=self.frame.roots, outputs=_Outputs(self), steps=_Steps(self))
+
+
+def _nothing() -> None:
+    """Forget nothing: the activation belongs to no region."""
 
 
 class _Lookup(Mapping[str, Any]):

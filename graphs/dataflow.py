@@ -51,15 +51,10 @@ class StepNode:
         step = self.plan.step.id
         if activation.ended(step) is not None:  # an earlier attempt at the run finished it
             return {}
-        call = StepCall(
-            self.plan,
-            self.workflow,
-            self.services,
-            activation,
-            config,
-            activation.frame.roots if roots is None else roots,
-        )
         try:
+            # All steps of a region wait at once, so nothing is made for them before this is over.
+            await self._wait(activation)
+            call = self._call(activation, config, roots)
             outcome = await self._carry_out(call)
         except GraphBubbleUp:
             activation.block(step)
@@ -74,9 +69,7 @@ class StepNode:
 
     async def _carry_out(self, call: StepCall) -> Outcome:
         try:
-            reason = await self._wait(call)
-            if reason is None and self.plan.guard and not holds(self.plan.guard, call.names):
-                reason = f"its condition is false: {self.plan.guard.text}"
+            reason = self._reason_to_skip(call)
             if reason is not None:
                 return self._left_out(call, "skipped", reason)
             call.started = time.monotonic()
@@ -95,36 +88,39 @@ class StepNode:
         except Exception as error:
             return await self._failed(call, error)
 
-    async def _wait(self, call: StepCall) -> str | None:
-        """Wait for the needs; give the reason to skip if they turned out wrong."""
-        activation, step = call.activation, self.plan.step
+    async def _wait(self, activation: Activation) -> None:
+        """Wait for the needs; with join ``any``, until one completed or all have ended."""
         if self.plan.after is not None:
-            await activation.outcome(self.plan.after)
-        if step.join == "any" and self.plan.needs:
+            await activation.futures[self.plan.after]
+        if self.plan.step.join == "any":
             await activation.first_completed(self.plan.needs)
-        outcomes = await self._outcomes(activation)
+            return
+        for need in self.plan.needs:
+            await activation.futures[need]
+
+    def _call(
+        self, activation: Activation, config: RunnableConfig, roots: Mapping[str, Any] | None
+    ) -> StepCall:
+        roots = activation.frame.roots if roots is None else roots
+        return StepCall(self.plan, self.workflow, self.services, activation, config, roots)
+
+    def _reason_to_skip(self, call: StepCall) -> str | None:
+        """Look at how the needs ended, and at the guard."""
+        activation, needs, join = call.activation, self.plan.needs, self.plan.step.join
         if activation.halted is not None:
             raise NotRun
-        call.inputs = {need: o.output for need, o in outcomes.items() if o.completed}
-        if step.join == "done" or not self.plan.needs:
-            return None
-        if step.join == "any":
-            return None if call.inputs else await self._nothing(activation)
-        missing = next((need for need, o in outcomes.items() if not o.completed), None)
-        return f"'{missing}' did not complete" if missing is not None else None
-
-    async def _outcomes(self, activation: Activation) -> dict[str, Outcome]:
-        """Give how the needs ended; with join ``any``, of those that have."""
-        needs = self.plan.needs
-        if self.plan.step.join == "any":
-            return {need: ended for need in needs if (ended := activation.ended(need))}
-        return {need: await activation.futures[need] for need in needs}
-
-    async def _nothing(self, activation: Activation) -> str:
-        """Give the reason to skip a step with join ``any``; it waits with a need that waits."""
-        for need in self.plan.needs:
-            await activation.outcome(need)
-        return "nothing that it needs completed"
+        ended = {need: outcome for need in needs if (outcome := activation.ended(need))}
+        call.inputs = {need: o.output for need, o in ended.items() if o.completed}
+        if join == "any" and needs and not call.inputs:
+            for need in needs:
+                activation.futures[need].result()  # one that waits for a person waits with this
+            return "nothing that it needs completed"
+        if join == "all" and len(call.inputs) < len(needs):
+            missing = next(need for need in needs if need not in call.inputs)
+            return f"'{missing}' did not complete"
+        if self.plan.guard and not holds(self.plan.guard, call.names):
+            return f"its condition is false: {self.plan.guard.text}"
+        return None
 
     def _collect(self, call: StepCall) -> None:
         """Give the step its input: its own template, what it names, or all that it needs."""

@@ -6,6 +6,7 @@ from typing import Any
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from stretto.errors import StepFailed
+from stretto.graphs.plaindata import is_dict, is_list
 
 
 def as_json(output: Any, agent: str) -> Any:
@@ -32,12 +33,12 @@ def as_json(output: Any, agent: str) -> Any:
 
 def _unfit(value: Any) -> str | None:
     """Name the first number in plain data that has no form in JSON or in a checkpoint."""
-    waiting = [value]
+    waiting: list[Any] = [value]
     while waiting:
         item = waiting.pop()
-        if isinstance(item, dict):
+        if is_dict(item):
             waiting.extend(item.values())
-        elif isinstance(item, list):
+        elif is_list(item):
             waiting.extend(item)
         elif isinstance(item, float) and not isfinite(item):
             return f"the number {item}"

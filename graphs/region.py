@@ -1,11 +1,10 @@
 """The steps of one scope, entered together in one superstep of their graph."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
-from langgraph.errors import GraphBubbleUp
 from langgraph.graph import START, StateGraph
 from langgraph.runtime import Runtime
 
@@ -65,7 +64,7 @@ class Region:
             state: RunState, config: RunnableConfig, runtime: Runtime[Any]
         ) -> Mapping[str, Any]:
             activation = self.enter(state, config, runtime)
-            with self.inside(activation):
+            with activation:
                 await activation.restore()
                 for step in self._steps:
                     await activation.outcome(step)
@@ -78,7 +77,7 @@ class Region:
             state: RunState, config: RunnableConfig, runtime: Runtime[Any]
         ) -> dict[str, Any]:
             activation = self.enter(state, config, runtime)
-            with self.inside(activation):
+            with activation:
                 await activation.restore()
                 return await node.run(activation, config, runtime)
 
@@ -115,25 +114,9 @@ class Region:
                 check_concurrency(config, len(steps) + self._watchers)
             frame = self._make_frame(state, config, runtime)
             activation = Activation(steps, self._aliases, frame, state, config, checkpoint_id)
-            activation.key = key
+            activation.forget = partial(self._open.pop, key, None)
             self._open[key] = activation
         return activation
-
-    @contextmanager
-    def inside(self, activation: Activation) -> Iterator[None]:
-        """Take part in an activation; the last one out, or a cancelled one, closes it."""
-        activation.inside += 1
-        try:
-            yield
-        except GraphBubbleUp:
-            raise
-        except BaseException:
-            activation.broken = True
-            raise
-        finally:
-            activation.inside -= 1
-            if activation.finished or activation.broken:
-                self._open.pop(activation.key, None)
 
 
 def check_concurrency(config: RunnableConfig, nodes: int) -> None:

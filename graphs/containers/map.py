@@ -50,7 +50,7 @@ def map_work(
         index: int = state["index"]
         value = frame.items[index]
         roots = {**frame.roots, each.as_: value, "item": value, "index": index}
-        with region.inside(activation):
+        with activation:
             await activation.restore()
             return await _numbered(item, index).run(activation, config, runtime, roots)
 

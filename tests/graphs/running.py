@@ -17,6 +17,7 @@ from stretto.graphs.frames import make_scope
 from stretto.graphs.given import Given, roots_of
 from stretto.graphs.limits import Limits
 from stretto.graphs.outcome import Summary, summarize
+from stretto.graphs.plaindata import is_dict
 from stretto.graphs.region import Region
 from stretto.graphs.runtime import RunScope, Services
 from stretto.graphs.spec import Workflow
@@ -34,7 +35,8 @@ class Ran:
 
     @property
     def statuses(self) -> dict[str, str]:
-        return {s: r["status"] for s, r in sorted((self.state.get("records") or {}).items())}
+        records: dict[str, Any] = self.state.get("records") or {}
+        return {step: record["status"] for step, record in sorted(records.items())}
 
     @property
     def errors(self) -> list[tuple[str, str]]:
@@ -95,7 +97,7 @@ class Stage:
         return {"configurable": {"thread_id": thread}}
 
     async def enter(self, entry: Any, thread: str = "t", context: Any = None) -> Ran:
-        if isinstance(entry, dict):
+        if is_dict(entry):
             self.given[thread] = Given(entry.get("input") or {}, entry.get("context") or {})
         async with asyncio.timeout(PATIENCE):
             state = await self.graph.ainvoke(

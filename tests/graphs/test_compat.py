@@ -47,12 +47,12 @@ async def enter(
             raise RuntimeError("stop")
         return {"x": 1}
 
-    builder = StateGraph(State)
+    builder: Any = StateGraph(State)
     builder.add_node("node", node)
     builder.add_edge(START, "node")
     graph: Any = builder.compile(checkpointer=None if nested else saver)
     if nested:
-        outer = StateGraph(State)
+        outer: Any = StateGraph(State)
         outer.add_node("outer", graph)
         outer.add_edge(START, "outer")
         graph = outer.compile(checkpointer=saver)

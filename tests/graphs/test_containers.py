@@ -369,7 +369,7 @@ async def test_a_container_that_takes_too_long_fails_and_stops_what_is_inside(ki
             stopped.append(task.step_id)
 
     body = [call("x", "hang")]
-    inside = {
+    inside: dict[str, dict[str, Any]] = {
         "loop": loop(body, id="c"),
         "branch": branch({"k": body}, id="c"),
         "map": each({"id": "c"}, steps=body),

@@ -242,7 +242,7 @@ async def test_the_rows_are_those_of_a_graph_that_saves_only_by_langgraph(tmp_pa
     async def plain(state: State) -> State:
         return {"outputs": {"a": "a"}, "records": {"a": {"status": "completed"}}}
 
-    builder = StateGraph(State)
+    builder: Any = StateGraph(State)
     builder.add_node("a", plain)
     builder.add_edge(START, "a")
     async with AsyncSqliteSaver.from_conn_string(str(tmp_path / "plain.db")) as saver:
@@ -337,7 +337,7 @@ async def test_a_graph_works_as_a_node_of_another_graph() -> None:
         input: dict[str, Any]
         outputs: dict[str, Any]
 
-    builder = StateGraph(State)
+    builder: Any = StateGraph(State)
     builder.add_node("flow", flow([ok("a"), ok("b", "a")]).compile(list(Cast())))
     builder.add_edge(START, "flow")
     state = await builder.compile(checkpointer=InMemorySaver()).ainvoke(
@@ -355,7 +355,7 @@ async def test_a_chain_of_a_thousand_steps_runs() -> None:
     with pytest.raises(WorkflowInvalid, match="1,000 steps"):
         workflow.compile(list(Cast()))
     cast = Cast()
-    graph = workflow.compile(list(cast), limits=Limits(steps=1000))
+    graph: Any = workflow.compile(list(cast), limits=Limits(steps=1000))
     state = await graph.ainvoke({"input": {}})
     assert cast.log == [f"s{n}" for n in range(1000)]
     assert len(state["outputs"]) == 1000

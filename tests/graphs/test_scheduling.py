@@ -104,7 +104,7 @@ def boost_last(workflow: Workflow, ready_steps: Sequence[ReadyStep]) -> None:
 
 def boost_critical(workflow: Workflow, ready_steps: Sequence[ReadyStep]) -> None:
     for step in ready_steps:
-        if step in workflow.critical_path():
+        if any(step == found for found in workflow.critical_path()):
             step.priority_boost += 1
 
 

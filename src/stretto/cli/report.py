@@ -55,7 +55,7 @@ def report(result: "RunResult", stream: TextIO, shape: Shape, commands: Commands
         write(stream, as_json(result.to_dict(), stream))
     elif shape == "people" and result.success:
         show_output(result.output, stream)
-    if shape == "people" and is_terminal(sys.stderr):
+    if shape == "people" and is_terminal(sys.stderr) and is_terminal(stream):
         _show_ending(result)
     if result.status == "failed":
         say(failure(result, commands))
