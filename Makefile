@@ -18,7 +18,7 @@ help: ## Say what there is to make
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
 
 demo: $(VENV)/.runtime ## Run the shipped workflow, without a key or network
-	@$(BIN)/stretto run account_analysis -i account_id=ACC-1042
+	@$(BIN)/stretto run account_analysis -i account_id=ACC-1188 --model offline:15
 
 test: $(VENV)/.dev ## Run the tests
 	@$(BIN)/pytest

@@ -56,7 +56,7 @@ class Activation:
         }
         self._restored: asyncio.Future[None] | None = None
         self._fill(state)
-        self._resume = self._saver is not None and is_resuming(config)
+        self.resumed = self._saver is not None and is_resuming(config)
 
     def __enter__(self) -> None:
         """Take part in this superstep."""
@@ -72,7 +72,7 @@ class Activation:
 
     async def restore(self) -> None:
         """Read back, once, what only the checkpointer knows: what was given and what had ended."""
-        if not self._resume and self.frame.complete is None:
+        if not self.resumed and self.frame.complete is None:
             return
         if self._restored is None:
             self._restored = asyncio.ensure_future(self._read_back())
@@ -81,7 +81,7 @@ class Activation:
     async def _read_back(self) -> None:
         if self.frame.complete is not None:
             await self.frame.complete()
-        if self._resume:
+        if self.resumed:
             await self._read_pending()
 
     async def _read_pending(self) -> None:
@@ -168,6 +168,12 @@ class Activation:
             self.halted = step
             if self.frame.doom is not None:
                 self.frame.doom()
+
+    @property
+    def stopping(self) -> str | None:
+        """The step, here or around, whose failure stops new steps from starting, if one did."""
+        around = self.frame.stopping
+        return self.halted or (around() if around is not None else None)
 
     @property
     def finished(self) -> bool:

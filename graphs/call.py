@@ -19,7 +19,13 @@ from stretto.graphs.templates import Template
 
 
 class NotRun(Exception):
-    """The region is ending, so this step does not start any more."""
+    """The region is ending, so this step does not start, or a container does not go on."""
+
+    def __init__(self, partial: Any = None, undo: dict[str, dict[str, Any]] | None = None) -> None:
+        """Carry what a container had finished inside."""
+        super().__init__()
+        self.partial = partial
+        self.undo = undo or {}
 
 
 class Skipped(Exception):
@@ -111,7 +117,7 @@ class StepCall:
         finally:
             if ready is not None:
                 self.scope.withdraw(ready)
-        if self.activation.halted is not None and not self.attempts:
+        if self.activation.stopping is not None and not self.attempts:
             dispatcher.release(slot)
             raise NotRun
         return slot

@@ -154,7 +154,7 @@ def compensator(workflow: Workflow, services: Services, make_frame: MakeFrame) -
             return {"more": False}
         entry = (state.get("undo") or {})[path]
         frame = await complete_frame(make_frame, state, config, runtime)
-        frame = replace(frame, scope=frame.scope.without_limits())
+        frame = replace(frame, scope=frame.scope.without_limits(), stopping=None)
         plan = _plan(path, entry, workflow.defaults)
         activation = Activation([plan.step.id], {}, frame, RunState(), config, None)
         call = StepCall(plan, workflow, services, activation, config, frame.roots)

@@ -130,8 +130,8 @@ class _Compiler:
                 roots = roots_of(workflow, given, outer.scope.run)
             except InputInvalid as error:
                 return {"failures": {"fallback": {"code": error.code, "message": error.message}}}
-            frame = replace(outer, prefix="fallback/", doom=None, given=given)
-            ended = await graph.ainvoke({"round": 0}, context=frame)
+            frame = replace(outer, prefix="fallback/", doom=None, stopping=None, given=given)
+            ended: Any = await graph.ainvoke({"round": 0}, context=frame)
             summary = summarize(workflow, ended, roots)
             if not summary.success:
                 failures = {f"fallback/{e.step}": e.to_dict() for e in summary.errors}
@@ -164,6 +164,7 @@ def _clean_up(workflow: Workflow, graph: Graph, make_frame: Any) -> Aftermath:
             outputs=outputs_of(workflow, state),
             steps=steps_of(state),
             doom=None,
+            stopping=None,
         )
         ended = await graph.ainvoke({"round": 0}, context=frame)
         failures = {f"on_failure/{k}": v for k, v in (ended.get("failures") or {}).items()}

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
@@ -17,6 +17,9 @@ from stretto.graphs.plan import StepPlan, holds
 from stretto.graphs.runtime import Outcome, Services, Status
 from stretto.graphs.spec import Workflow
 from stretto.graphs.state import Record
+
+CONTAINERS = frozenset({"loop", "branch", "map", "workflow"})
+"""Kinds that are entered again after a stop, to find out what they had finished."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +79,11 @@ class StepNode:
             self._collect(call)
             result = await self.work(call)
             return self._completed(call, result)
-        except NotRun:
-            reason = f"'{call.activation.halted}' failed before it could start"
-            return self._left_out(call, "not_run", reason)
+        except NotRun as stop:
+            verb = "end" if call.attempts else "start"
+            reason = f"'{call.activation.stopping}' failed before it could {verb}"
+            outcome = self._left_out(call, "not_run", reason)
+            return replace(outcome, partial=stop.partial, undo=stop.undo)
         except Skipped as error:
             return self._left_out(call, "skipped", str(error))
         except GraphBubbleUp:
@@ -107,7 +112,7 @@ class StepNode:
     def _reason_to_skip(self, call: StepCall) -> str | None:
         """Look at how the needs ended, and at the guard."""
         activation, needs, join = call.activation, self.plan.needs, self.plan.step.join
-        if activation.halted is not None:
+        if activation.stopping is not None and not self._may_have_begun(activation):
             raise NotRun
         ended = {need: outcome for need in needs if (outcome := activation.ended(need))}
         call.inputs = {need: o.output for need, o in ended.items() if o.completed}
@@ -121,6 +126,13 @@ class StepNode:
         if self.plan.guard and not holds(self.plan.guard, call.names):
             return f"its condition is false: {self.plan.guard.text}"
         return None
+
+    def _may_have_begun(self, activation: Activation) -> bool:
+        """Tell whether this is a container that has to tell what it did before the run stopped."""
+        if not activation.resumed or self.plan.step.kind not in CONTAINERS:
+            return False
+        ended = [activation.ended(need) for need in self.plan.needs]
+        return self.plan.step.join != "all" or all(o and o.completed for o in ended)
 
     def _collect(self, call: StepCall) -> None:
         """Give the step its input: its own template, what it names, or all that it needs."""

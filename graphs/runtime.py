@@ -165,6 +165,8 @@ class Frame:
     """How urgent the containers around are; inner steps inherit it."""
     doom: Callable[[], None] | None = None
     """Called when the region cannot succeed any more, if that ends what is around it too."""
+    stopping: Callable[[], str | None] | None = None
+    """Names the step whose failure stops what is around, if one did."""
     items: Sequence[Any] = ()
     """The items of a map."""
     bound: asyncio.Semaphore | None = None

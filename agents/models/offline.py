@@ -5,6 +5,7 @@ stands in the prompt. It serves demonstrations, tests and work without a key, an
 ``response_metadata`` of each answer.
 """
 
+import asyncio
 import re
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -105,6 +106,8 @@ class OfflineModel(BaseChatModel):
     """The chat model of ``open_model("offline")``."""
 
     model_name: str = "offline"
+    pace: float = 0.0
+    """Seconds between two words of a stream, for people who want to watch one."""
 
     @property
     def _llm_type(self) -> str:
@@ -159,6 +162,8 @@ class OfflineModel(BaseChatModel):
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
         for chunk in self._chunks(messages):
+            if self.pace:
+                await asyncio.sleep(self.pace)
             if run_manager and chunk.text:
                 await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
             yield chunk

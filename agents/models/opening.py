@@ -29,7 +29,8 @@ def open_model(
     Retries are off: steps have their own, and the two would multiply.
 
     Args:
-        name: ``offline``; ``openai:NAME`` for any OpenAI-compatible service; or a name that
+        name: ``offline``, or ``offline:20`` for a word every 20 ms; ``openai:NAME`` for any
+            OpenAI-compatible service; or a name that
             LangChain's ``init_chat_model`` knows. If None: ``STRETTO_MODEL``, else a small OpenAI
             model when there is a key, else ``offline``.
         api_key: the service's key; ``OPENAI_API_KEY`` if None.
@@ -45,15 +46,23 @@ def open_model(
     key = api_key or os.environ.get("OPENAI_API_KEY")
     chosen = (name or os.environ.get("STRETTO_MODEL") or "").strip()
     chosen = chosen or (f"openai:{DEFAULT_OPENAI_MODEL}" if key else "offline")
-    if chosen == "offline":
-        from stretto.agents.models.offline import OfflineModel
-
-        return OfflineModel()
+    if chosen.partition(":")[0] == "offline":
+        return _offline(chosen)
     limits = {"timeout": timeout, "temperature": temperature, "max_tokens": max_tokens}
     provider, _, model = chosen.partition(":")
     if provider == "openai":
         return _openai(chosen, model, key, base_url or os.environ.get("OPENAI_BASE_URL"), limits)
     return _langchain(chosen, {**limits, "api_key": api_key, "base_url": base_url})
+
+
+def _offline(name: str) -> "BaseChatModel":
+    from stretto.agents.models.offline import OfflineModel
+
+    pace = name.partition(":")[2]
+    if pace and not (pace.isdecimal() and int(pace) <= 1000):
+        message = f"model '{name}': write the milliseconds between two words, as in 'offline:20'"
+        raise ConfigurationError(message)
+    return OfflineModel(pace=int(pace or 0) / 1000)
 
 
 def _openai(

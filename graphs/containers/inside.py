@@ -8,7 +8,7 @@ from langgraph.graph import StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
 from stretto.errors import StepFailed, StepTimedOut
-from stretto.graphs.call import PartlyDone, StepCall
+from stretto.graphs.call import NotRun, PartlyDone, StepCall
 from stretto.graphs.region import Builder
 from stretto.graphs.runtime import Frame
 from stretto.graphs.state import RunState
@@ -42,6 +42,7 @@ def inner_frame(call: StepCall, prefix: str, roots: Mapping[str, Any] | None = N
         beyond=outer.beyond + call.plan.remaining - (call.plan.step.estimated_duration or 1.0),
         messages=outer.messages,
         rank=outer.rank,
+        stopping=lambda: call.activation.stopping,
         doom=None if call.plan.policy.on_error not in (None, "fail") else _doom(call),
     )
 
@@ -66,6 +67,7 @@ async def go_inside(call: StepCall, graph: Graph, state: Mapping[str, Any], fram
     """Run a container's graph to its end, whatever that is, and give its final state.
 
     Raises:
+        NotRun: a failure around stopped it; it carries what had been finished.
         StepTimedOut: it did not end within the container's deadline.
 
     """
@@ -74,11 +76,16 @@ async def go_inside(call: StepCall, graph: Graph, state: Mapping[str, Any], fram
     seeds = (call.activation.state.get("partial") or {}).get(call.plan.step.id) or {}
     try:
         async with asyncio.timeout(limit) as deadline:
-            return await graph.ainvoke({**state, **seeds}, context=frame)
+            ended: Any = await graph.ainvoke({**state, **seeds}, context=frame)
     except TimeoutError as error:
         if not deadline.expired():
             raise
         raise StepTimedOut(f"it did not finish within {limit:g} s") from error
+    records = (ended.get("records") or {}).values()
+    stopped = any(record.get("status") == "not_run" for record in records)
+    if stopped and not any(record.get("fatal") for record in records):
+        raise NotRun(_keep(ended), ended.get("undo"))
+    return ended
 
 
 def check_inside(call: StepCall, ended: RunState) -> None:

@@ -39,7 +39,9 @@ def loop_work(loop: Loop, nodes: list[StepNode], until: Expression) -> Work:
 
     def decide(state: RunState, activation: Activation) -> Mapping[str, Any]:
         number = state.get("round", 1)
-        over = activation.halted is not None or number >= loop.max_iterations
+        ended = (activation.ended(node.plan.step.id) for node in nodes)
+        stopped = any(outcome is not None and outcome.status == "not_run" for outcome in ended)
+        over = activation.halted is not None or stopped or number >= loop.max_iterations
         more = not over and not holds(until, activation.names())
         return {"more": more, "round": number + 1 if more else number}
 

@@ -98,7 +98,7 @@ def bounded(work: Work) -> Work:
         if bound is None:
             return await work(call)
         async with bound:
-            if call.activation.halted is not None:
+            if call.activation.stopping is not None:
                 raise NotRun
             return await work(call)
 

@@ -11,17 +11,23 @@ from stretto.graphs.spec.base import Model
 class Retry(Model):
     """How often a failing call is tried, and how long to wait in between."""
 
-    attempts: int = Field(1, ge=1, le=100, description="Calls in all, the first one included.")
+    attempts: int = Field(
+        default=1, ge=1, le=100, description="Calls in all, the first one included."
+    )
     backoff: Literal["exponential", "linear", "fixed"] = "exponential"
-    delay: Duration = Field(1.0, description="Wait before the second call.")
-    max_delay: Duration = Field(60.0, description="The longest wait between two calls.")
-    jitter: bool = Field(True, description="Spread the waits so that callers do not march in step.")
+    delay: Duration = Field(default=1.0, description="Wait before the second call.")
+    max_delay: Duration = Field(default=60.0, description="The longest wait between two calls.")
+    jitter: bool = Field(
+        default=True, description="Spread the waits so that callers do not march in step."
+    )
 
 
 class Cache(Model):
     """How long an output serves again for the same agent, action, params and inputs."""
 
-    ttl: Duration | None = Field(None, description="None keeps it until the cache is cleared.")
+    ttl: Duration | None = Field(
+        default=None, description="None keeps it until the cache is cleared."
+    )
 
 
 class Fallback(Model):
@@ -43,7 +49,7 @@ class Policy(Model):
     """How a step is carried out; ``defaults`` of a workflow is one, and every step is one too."""
 
     retry: Retry | None = None
-    timeout: Duration | None = Field(None, description="Deadline of one attempt.")
+    timeout: Duration | None = Field(default=None, description="Deadline of one attempt.")
     cache: Cache | None = None
     on_error: OnError | None = None
 
@@ -51,6 +57,6 @@ class Policy(Model):
 class Budget(Model):
     """Limits of the whole run tree."""
 
-    tokens: int | None = Field(None, ge=1)
-    usd: float | None = Field(None, gt=0)
-    model_calls: int | None = Field(None, ge=1)
+    tokens: int | None = Field(default=None, ge=1)
+    usd: float | None = Field(default=None, gt=0)
+    model_calls: int | None = Field(default=None, ge=1)

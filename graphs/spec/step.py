@@ -62,8 +62,8 @@ class Map(Policy):
     """Do the same for every item of a list; the output is a list in the same order."""
 
     over: str
-    as_: str = Field("item", alias="as", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
-    max_parallel: int | None = Field(None, ge=1)
+    as_: str = Field(default="item", alias="as", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    max_parallel: int | None = Field(default=None, ge=1)
     steps: tuple["Step", ...] = ()
     agent: str | None = None
     capability: str | None = None
@@ -89,9 +89,11 @@ class Http(Model):
     url: str
     headers: dict[str, str] = Field(default_factory=dict)
     query: dict[str, Any] = Field(default_factory=dict)
-    json_: Any = Field(None, alias="json")
+    json_: Any = Field(default=None, alias="json")
     body: str | None = None
-    allow_private: bool = Field(False, description="Let the request reach private addresses.")
+    allow_private: bool = Field(
+        default=False, description="Let the request reach private addresses."
+    )
 
     model_config = ConfigDict(populate_by_name=True)
 

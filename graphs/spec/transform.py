@@ -23,7 +23,9 @@ class AggregateTransform(Model):
     """Reduce a list to one value."""
 
     aggregate: Literal["sum", "count", "min", "max", "avg", "list", "first", "last", "group_by"]
-    of: str | None = Field(None, description="CEL text on `item` that gives what is aggregated.")
+    of: str | None = Field(
+        default=None, description="CEL text on `item` that gives what is aggregated."
+    )
 
 
 Transform = FilterTransform | MapTransform | AggregateTransform

@@ -36,10 +36,10 @@ class Workflow(Model):
     context: dict[str, Any] = Field(default_factory=dict)
     priority: Priority = "medium"
     mode: Mode = "adaptive"
-    max_parallel_steps: int | None = Field(None, ge=1)
+    max_parallel_steps: int | None = Field(default=None, ge=1)
     timeout: Duration | None = None
     budget: Budget | None = None
-    max_total_retries: int | None = Field(None, ge=0)
+    max_total_retries: int | None = Field(default=None, ge=0)
     defaults: Policy = Policy()
     steps: tuple[Step, ...] = Field(min_length=1)
     output: Any = None

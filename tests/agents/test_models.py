@@ -146,3 +146,16 @@ async def test_streaming_and_a_single_call_agree() -> None:
 
 def test_tokens_are_words_and_marks() -> None:
     assert count_tokens("Well, 2 words.") == 5
+
+
+async def test_a_paced_offline_model_gives_the_same_words_one_by_one() -> None:
+    model = open_model("offline:1")
+    chunks = [chunk.text async for chunk in model.astream("One fact. Another fact.")]
+    assert "".join(chunks) == open_model("offline").invoke("One fact. Another fact.").text
+    assert len(chunks) > 2
+
+
+@pytest.mark.parametrize("name", ["offline:fast", "offline:-1", "offline:1001"])
+def test_a_pace_that_is_no_number_of_milliseconds_is_refused(name: str) -> None:
+    with pytest.raises(ConfigurationError, match="milliseconds between two words"):
+        open_model(name)

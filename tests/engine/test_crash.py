@@ -168,14 +168,14 @@ def test_a_run_that_is_killed_anywhere_ends_as_if_nothing_had_happened(
     expected = nursery.do(whole).result["result"]
     assert expected["status"] == "completed"
     lines = Journal(whole.home).lines()
-    kills = [{"kill_in": path} for path in started(lines)]
+    kills: list[dict[str, Any]] = [{"kill_in": path} for path in started(lines)]
     kills += [
         {"kill_at": " ".join(line[1:])}
         for line in lines
         if line[0] == "event" and line[1] in ("agent_completed", "workflow_completed")
     ]
     assert len(kills) > len(started(lines)) + 3
-    early = [{"kill_at": "accepted"}, {"kill_at": "workflow_started"}]
+    early: list[dict[str, Any]] = [{"kill_at": "accepted"}, {"kill_at": "workflow_started"}]
     for number, kill in enumerate([*early, *kills]):
         home = tmp_path / str(number)
         home.mkdir()
@@ -264,8 +264,7 @@ def test_a_run_at_work_in_another_process_is_left_to_it_and_can_be_stopped_from_
     }
     order = Order(str(tmp_path), workflow=flow, name="holder")
     holder = nursery.begin(order)
-    while ["start", "held", "first"] not in Journal(order.home).lines():
-        pass
+    Journal(order.home).wait_for(["start", "held", "first"])
     outside = replace(order, name="outside")
     refused = nursery.do(replace(outside, do="resume")).result
     assert refused["error"] == "run_conflict"
@@ -286,8 +285,7 @@ def test_a_second_process_follows_a_run_that_the_first_one_works_on(
     flow = {"name": "held", "steps": [step("held", params={"wait_for": str(flag)})]}
     order = Order(str(tmp_path), workflow=flow, name="holder")
     holder = nursery.begin(order)
-    while not started(Journal(order.home).lines()):
-        pass
+    Journal(order.home).wait_for(["start", "held"])
     follower = replace(order, name="follower")
     watching = nursery.begin(follower)  # the same id and input: the same run
     while (

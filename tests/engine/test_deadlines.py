@@ -60,10 +60,10 @@ async def test_a_question_without_a_default_fails_at_its_deadline(engine: Engine
 
 
 async def test_an_answer_in_time_is_the_only_one(engine: Engine) -> None:
-    waiting = await engine.run(asking(0.3, "reject"))
+    waiting = await engine.run(asking(1.0, "reject"))
     result = await (await engine.resume(waiting.run_id, "approve")).result()
     assert result.outputs["ask"] == {"choice": "approve"}
-    await asyncio.sleep(0.4)
+    await asyncio.sleep(1.1)
     events = told(await collect(engine.events(waiting.run_id)))
     assert events.count(("workflow_resumed", None)) == 1
 
@@ -102,7 +102,7 @@ async def test_recovering_sets_the_timers_of_runs_that_wait(
     players: Players, tmp_path: Path
 ) -> None:
     async with on_stage(players, tmp_path) as engine:
-        waiting = await engine.run(asking(0.4, "approve"))
+        waiting = await engine.run(asking(1.0, "approve"))
     async with on_stage(players, tmp_path) as engine:
         assert await engine.recover() == []
         assert (await ended(engine, waiting.run_id)).success

@@ -21,7 +21,7 @@ async def engine(players: Players, tmp_path: Path) -> AsyncIterator[Engine]:
 
 
 async def again(engine: Engine, players: Players, run_id: str, from_step: str | None = None) -> Any:
-    players.calls.clear()
+    players.forget()
     return await (await engine.retry(run_id, from_step)).result()
 
 
@@ -56,7 +56,7 @@ async def test_a_retry_that_is_cancelled_goes_on(engine: Engine, players: Player
     players.failing["b"] = 1
     run_id = (await engine.run(CHAIN)).run_id
     players.hold("c")
-    players._entered.clear()
+    players.forget()
     handle = await engine.retry(run_id)
     await players.entered("c")
     await handle.cancel()

@@ -16,6 +16,7 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -66,6 +67,13 @@ class Journal:
         os.write(handle, (" ".join(words) + "\n").encode())
         os.close(handle)
 
+    def wait_for(self, line: list[str], times: int = 1) -> None:
+        """Wait until a line was written so many times."""
+        until = time.monotonic() + PATIENCE
+        while self.lines().count(line) < times:
+            assert time.monotonic() < until, f"nobody wrote {line}"
+            time.sleep(0.005)
+
     def lines(self) -> list[list[str]]:
         if not self.path.exists():
             return []
@@ -80,13 +88,14 @@ class Nursery:
 
     def begin(self, order: Order) -> int:
         """Start a child and give its process id."""
-        return self._ask({"begin": order.__dict__})["pid"]
+        pid: int = self._ask({"begin": order.__dict__})["pid"]
+        return pid
 
     def wait(self, order: Order, pid: int) -> End:
         """Wait for a child and give how it ended."""
         code = self._ask({"wait": pid})["code"]
         path = Path(order.home) / f"{order.name}.json"
-        result = json.loads(path.read_text()) if path.exists() else {}
+        result: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
         path.unlink(missing_ok=True)
         return End(code, result)
 
@@ -161,10 +170,11 @@ def _die() -> None:
 
 
 async def _carry_out(order: Order) -> dict[str, Any]:
-    from stretto import Engine, Workflow, agent
+    from stretto import Engine, Workflow
+    from stretto.agents.agent import FunctionAgent
     from stretto.errors import StrettoError
 
-    work = agent(Worker(order).work, name="work", max_concurrent_tasks=100)
+    work = FunctionAgent(Worker(order).work, name="work", max_concurrent_tasks=100)
     async with Engine([work], home=order.home, database=f"sqlite:///{order.home}/s.db") as engine:
         for other in order.others:
             engine.add_workflow(Workflow.from_dict(other))
@@ -227,13 +237,14 @@ async def _followed(handle: "RunHandle", order: Order) -> dict[str, Any]:
 
 def _warm_up() -> None:
     """Import, before any fork, all that the children use."""
-    import aiosqlite  # noqa: F401
-    import sqlalchemy.dialects.sqlite.aiosqlite  # noqa: F401
-    import time_machine  # noqa: F401
-
-    import stretto.engine.engine
-    import stretto.graphs.loading
-    import stretto.graphs.validation  # noqa: F401
+    for module in (
+        "aiosqlite",
+        "sqlalchemy.dialects.sqlite.aiosqlite",
+        "stretto.engine.engine",
+        "stretto.graphs.loading",
+        "time_machine",
+    ):
+        import_module(module)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,11 @@ class Players(Agent):
         event = asyncio.Event()
         self.held.update(dict.fromkeys(paths, event))
         return event
+
+    def forget(self) -> None:
+        """Begin a new page of the diary."""
+        self.calls.clear()
+        self._entered.clear()
 
     async def entered(self, path: str) -> None:
         """Wait until a step has begun."""
@@ -71,7 +76,7 @@ CHAIN = flow(step("a"), step("b", "a"), step("c", "b"))
 
 
 @asynccontextmanager
-async def on_stage(players: Players, home: Path, **options: Any) -> AsyncIterator[Engine]:
+async def on_stage(players: Players, home: Path, **options: Any) -> AsyncGenerator[Engine]:
     database = f"sqlite:///{home / 'stretto.db'}"
     async with asyncio.timeout(30):
         async with Engine([players], home=home, database=database, **options) as engine:

@@ -251,3 +251,34 @@ async def test_activations_of_a_run_that_waits_are_closed(saver: Saver) -> None:
     assert open_activations() == 0
     await stage.answer("approve")
     assert open_activations() == 0
+
+
+async def test_a_failure_elsewhere_undoes_what_a_container_that_waits_had_done(
+    saver: Saver,
+) -> None:
+    cast = Cast()
+
+    async def fail_later(task: Task) -> None:
+        while "in" not in cast.log:
+            await asyncio.sleep(0)
+        raise StepFailed("boom", code="boom")
+
+    body = [ok("in", compensate={"agent": "undo", "params": {"of": "in"}}), ask("q", "in")]
+    steps = [
+        {"id": "c", "loop": {"steps": body, "until": "true", "max_iterations": 2}},
+        {"id": "fails", "agent": "fail_later"},
+    ]
+    stage = Stage(steps, [*cast, FunctionAgent(fail_later)], saver=saver)
+    assert asked(await stage.run()) == ["c#1/q"]
+    ran = await stage.go_on()
+    assert (ran.questions, ran.statuses) == ({}, {"c": "not_run", "fails": "failed"})
+    assert cast.log == ["in", "undo in"]
+
+
+async def test_new_input_while_a_question_waits_starts_anew(saver: Saver) -> None:
+    cast = Cast()
+    stage = Stage([{"id": "a", "agent": "echo"}, ask("q", "a")], cast, saver=saver)
+    await stage.run({"n": 1})
+    assert asked(await stage.run({"n": 2})) == ["q"]
+    ran = await stage.answer("approve")
+    assert (ran.summary.outputs["a"], cast.log) == ({"n": 2}, ["a", "a"])

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from langchain_core.runnables import RunnableConfig
+
 from stretto.agents.agent import Usage
 from stretto.engine.ending import ending, first_deadline, in_order, questions_of, row_error
 from stretto.engine.log import EventLog
@@ -141,15 +143,14 @@ class Execution:
         return remaining_paths(self.workflow.steps, learned) if learned else {}
 
     async def _drive(self, scope: RunScope) -> RunState:
-        config = {
+        config: RunnableConfig = {
             "configurable": {"thread_id": self.row.run_id},
             "recursion_limit": RECURSION_LIMIT,
         }
+        graph: Any = self.graph  # its types say nothing of the state that it is over
         entry = self.entry
         while True:
-            state: RunState = await self.graph.ainvoke(
-                entry, config, context=scope, durability="sync"
-            )
+            state: RunState = await graph.ainvoke(entry, config, context=scope, durability="sync")
             # A failure that ends the run while somebody is still to be asked: the question is
             # void, and entering once more lets its step record that.
             if not (scope.doomed and questions_of(state)):
