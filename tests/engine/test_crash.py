@@ -288,10 +288,7 @@ def test_a_second_process_follows_a_run_that_the_first_one_works_on(
     Journal(order.home).wait_for(["start", "held"])
     follower = replace(order, name="follower")
     watching = nursery.begin(follower)  # the same id and input: the same run
-    while (
-        sum(line[:2] == ["event", "workflow_started"] for line in Journal(order.home).lines()) < 2
-    ):
-        pass
+    Journal(order.home).wait_for(["event", "workflow_started"], times=2)
     flag.touch()
     first, second = nursery.wait(order, holder), nursery.wait(follower, watching)
     assert first.result["result"]["status"] == "completed"

@@ -601,29 +601,56 @@ async def test_recovering_goes_on_with_what_can_go_on_and_leaves_the_rest(
     assert players.calls == ["a", "b", "c"]
 
 
+BROKEN_INSIDE = flow(
+    step("a"),
+    {
+        "id": "route",
+        "depends_on": ["a"],
+        "branch": {"on": "a.path", "cases": {"a": {"steps": [step("x"), step("y", "x")]}}},
+    },
+)
+
+
+@pytest.mark.parametrize(
+    ("workflow", "breaks_in", "from_step", "again"),
+    [
+        (CHAIN, "c", None, ["c"]),
+        (CHAIN, "c", "c", ["c"]),
+        (CHAIN, "c", "b", ["b", "c"]),
+        (BROKEN_INSIDE, "route/y", None, ["route/y"]),
+    ],
+)
 async def test_a_run_that_something_outside_its_steps_ends_keeps_what_was_done(
-    players: Players, tmp_path: Path
+    workflow: Workflow,
+    breaks_in: str,
+    from_step: str | None,
+    again: list[str],
+    players: Players,
+    tmp_path: Path,
 ) -> None:
-    players.hold("c")
+    go_on = players.hold(breaks_in)
     async with on_stage(players, tmp_path) as engine:
-        handle = await engine.start(CHAIN, run_id="one")
-        await players.entered("c")
+        handle = await engine.start(workflow, run_id="one")
+        await players.entered(breaks_in)
+        done = list(players.calls)
         with sqlite3.connect(tmp_path / "checkpoints.db") as connection:
             connection.execute(
                 "CREATE TRIGGER full BEFORE INSERT ON writes "
                 "BEGIN SELECT RAISE(ROLLBACK, 'no room'); END"
             )
-        players.held["c"].set()
+        go_on.set()
         result = await handle.result()
         with sqlite3.connect(tmp_path / "checkpoints.db") as connection:
             connection.execute("DROP TRIGGER full")
         connection.close()
         assert result.status == "failed"
-        assert list(result.outputs) == ["a", "b"]
+        assert list(result.outputs) == [path for path in done[:-1] if "/" not in path]
         (error,) = result.errors
         assert (error.step, error.code) == ("", "run_broke_off")
         assert "no room" in error.message
         assert (await engine.result("one")).errors == result.errors
-        players.calls.clear()
-        again = await (await engine.retry("one")).result()
-        assert (again.success, players.calls) == (True, ["c"])
+        players.forget()
+        retried = await (await engine.retry("one", from_step)).result()
+        assert (retried.success, players.calls) == (True, again)
+        assert list(retried.outputs) == [s.id for s in workflow.steps]
+        assert all(players.tasks[-1].inputs.values())
