@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from stretto.agents.agent import Agent, FunctionAgent, Task, call
+from stretto.agents.agent import Agent, FunctionAgent, Task
+from stretto.agents.calling import call
 from stretto.errors import ConfigurationError, NoAgentFor
 
 

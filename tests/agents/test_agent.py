@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from stretto.agents.agent import Agent, FunctionAgent, Task, Usage, agent, call, entry_point
+from stretto.agents.agent import Agent, FunctionAgent, Task, Usage, agent
+from stretto.agents.calling import call, entry_point
 from stretto.errors import ConfigurationError
 
 

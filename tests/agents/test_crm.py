@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from stretto.agents.agent import AgentLike, Task, call
+from stretto.agents.agent import AgentLike, Task
+from stretto.agents.calling import call
 from stretto.agents.crm import crm_agents
 from stretto.agents.crm.advice import recommend
 from stretto.agents.crm.advisor import prompt_values

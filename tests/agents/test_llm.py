@@ -6,7 +6,8 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage, HumanMessage
 
-from stretto.agents.agent import Task, call
+from stretto.agents.agent import Task
+from stretto.agents.calling import call
 from stretto.agents.llm import LLMAgent
 from stretto.agents.models import open_model
 from stretto.errors import ConfigurationError, StepFailed

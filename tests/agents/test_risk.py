@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stretto.agents.agent import Task, call
+from stretto.agents.agent import Task
+from stretto.agents.calling import call
 from stretto.agents.crm.records import open_records
 from stretto.agents.crm.risk import COMPONENTS, RiskAnalyzer, assess, level_of
 from stretto.errors import StepFailed
