@@ -150,7 +150,7 @@ class FunctionAgent(Agent):
     ) -> None:
         """Wrap ``function``; its own name is the agent's unless ``name`` says otherwise."""
         self.function = function
-        self.name = name or getattr(function, "__name__", "")
+        self.name = name or str(getattr(function, "__name__", ""))
         self.capabilities = frozenset(capabilities)
         self.max_concurrent_tasks = max_concurrent_tasks
         self.__doc__ = function.__doc__
@@ -161,7 +161,14 @@ class FunctionAgent(Agent):
 
 
 @overload
-def agent(function: Callable[[Task], Any], /) -> FunctionAgent: ...
+def agent(
+    function: Callable[[Task], Any],
+    /,
+    *,
+    name: str | None = None,
+    capabilities: frozenset[str] | set[str] = frozenset(),
+    max_concurrent_tasks: int = 5,
+) -> FunctionAgent: ...
 
 
 @overload
@@ -175,6 +182,7 @@ def agent(
 
 def agent(
     function: Callable[[Task], Any] | None = None,
+    /,
     *,
     name: str | None = None,
     capabilities: frozenset[str] | set[str] = frozenset(),

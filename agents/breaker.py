@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from purgatory import AsyncCircuitBreakerFactory
-from purgatory.domain.model import OpenedState
+from purgatory.domain.model import ExcludeType, OpenedState
 from purgatory.service._async.circuitbreaker import AsyncCircuitBreaker
 
 from stretto.errors import CircuitOpen
@@ -30,7 +30,11 @@ class Breakers:
             reset_after: seconds until one call is let through to see whether it works again.
 
         """
-        self._exclude = [(BaseException, lambda exc: not counts(exc))]
+
+        def excluded(error: BaseException) -> bool:
+            return not counts(error)
+
+        self._exclude: ExcludeType = [(BaseException, excluded)]
         self._factory = AsyncCircuitBreakerFactory(threshold, reset_after)
         self._breakers: dict[str, AsyncCircuitBreaker] = {}
 

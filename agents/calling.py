@@ -27,8 +27,8 @@ def entry_point(target: Any, action: str | None) -> Callable[[Task], Any]:
         return target.function
     public = action if action and action.isidentifier() and not action.startswith("_") else None
     for name in (public, "run", "execute"):
-        method = getattr(target, name, None) if name else None
-        if callable(method) and name not in _NOT_ACTIONS:
+        method: Callable[[Task], Any] | None = getattr(target, name, None) if name else None
+        if method is not None and callable(method) and name not in _NOT_ACTIONS:
             return method
     offered = type(target).__name__
     wanted = f"'{action}', " if action else ""
@@ -53,7 +53,10 @@ async def call(target: Any, task: Task) -> Any:
     if style == "generator":
         return await _drain(function(task), task)
     loop = asyncio.get_running_loop()
-    publish = partial(loop.call_soon_threadsafe, task.publish)
+
+    def publish(text: str) -> None:
+        loop.call_soon_threadsafe(partial(task.publish, text))
+
     result = await in_thread(function, replace(task, publish=publish))
     if inspect.isasyncgen(result):
         return await _drain(result, task)

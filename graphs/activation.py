@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.errors import GraphBubbleUp, GraphInterrupt
@@ -17,7 +17,7 @@ from stretto.graphs.compat import (
 )
 from stretto.graphs.expressions import Names
 from stretto.graphs.runtime import Frame, Outcome
-from stretto.graphs.state import RunState
+from stretto.graphs.state import CHANNELS, RunState
 
 
 class Activation:
@@ -90,11 +90,11 @@ class Activation:
         pending = saved.pending_writes or [] if saved else []
         found: dict[str, dict[str, Any]] = {}
         for _, channel, value in pending:
-            if isinstance(value, dict):
+            if channel in CHANNELS:
                 found.setdefault(channel, {}).update(value)
-        self._fill(found)
+        self._fill(cast(RunState, found))
 
-    def _fill(self, saved: Mapping[str, Any]) -> None:
+    def _fill(self, saved: RunState) -> None:
         """Set the futures of steps whose records are saved."""
         scope = self.frame.scope
         scope.undo.update(saved.get("undo") or {})

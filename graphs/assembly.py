@@ -2,15 +2,15 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeGuard
 
 from stretto.errors import StepFailed
 from stretto.graphs.attempts import Result
+from stretto.graphs.builder import Graph
 from stretto.graphs.call import StepCall, Work
 from stretto.graphs.compensation import undo_of
 from stretto.graphs.containers.branch import DEFAULT_CASE, branch_work
 from stretto.graphs.containers.inside import (
-    Graph,
     check_inside,
     go_inside,
     inner_frame,
@@ -22,6 +22,7 @@ from stretto.graphs.dataflow import StepNode
 from stretto.graphs.expressions import compile_expression
 from stretto.graphs.given import Given, roots_of
 from stretto.graphs.outcome import summarize
+from stretto.graphs.plaindata import is_mapping
 from stretto.graphs.plan import (
     StepPlan,
     merge_policies,
@@ -105,21 +106,19 @@ class Assembler:
 
     def _map(self, plan: StepPlan, each: Map) -> Work:
         declared = plan.declared | {each.as_, "item", "index"}
-        if each.steps:
-            step = Step.model_construct(id=plan.step.id, workflow=None)
-            work = item_steps_work(self.nodes(each.steps, declared))
-        else:
-            step = Step(
-                id=plan.step.id,
-                agent=each.agent,
-                capability=each.capability,
-                action=each.action,
-                params=each.params,
-                stream=plan.step.stream,
-            )
+        step = Step(
+            id=plan.step.id,
+            agent=each.agent,
+            capability=each.capability,
+            action=each.action,
+            params=each.params,
+            stream=plan.step.stream,
+        )
         policy = merge_policies(each, merge_policies(plan.step, self.workflow.defaults))
         item = plan_item(step, policy, declared)
-        if not each.steps:
+        if each.steps:
+            work = item_steps_work(self.nodes(each.steps, declared))
+        else:
             work = agent_work(item, self.services.agents)
         limit = 1 if self.workflow.mode == "sequential" else each.max_parallel
         if isinstance(each.on_error, Fallback):
@@ -130,8 +129,9 @@ class Assembler:
     def _nested(self, plan: StepPlan, reference: str) -> Work:
         async def run(call: StepCall) -> Result:
             workflow, graph = self.nested(reference)
-            asked = call.input if isinstance(call.input, dict) else {}
-            given = Given(asked, call.roots.get("context") or {})
+            given = Given(
+                call.input if is_mapping(call.input) else {}, call.roots.get("context") or {}
+            )
             roots = roots_of(workflow, given, call.scope.run)
             frame = replace(inner_frame(call, f"{call.path}/"), given=given)
             ended = await go_inside(call, graph, {"round": 0}, frame)
@@ -179,10 +179,10 @@ def items_of(over: Value) -> Callable[[StepCall], list[Any]]:
     """
 
     def items(call: StepCall) -> list[Any]:
-        value = over(call)
-        if not isinstance(value, list):
+        value: Any = over(call)
+        if not _is_list(value):
             raise StepFailed(
-                f"'over' gave {type(value).__name__}, and a map needs a list", code="not_a_list"
+                f"'over' gave {_kind(value)}, and a map needs a list", code="not_a_list"
             )
         if len(value) > MAX_ITEMS:
             raise StepFailed(
@@ -193,3 +193,11 @@ def items_of(over: Value) -> Callable[[StepCall], list[Any]]:
         return value
 
     return items
+
+
+def _is_list(value: object) -> TypeGuard[list[Any]]:
+    return isinstance(value, list)
+
+
+def _kind(value: object) -> str:
+    return type(value).__name__

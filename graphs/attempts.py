@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import tenacity
 from pydantic_core import to_json
@@ -54,7 +54,7 @@ class Attempts:
         if retry is None or retry.attempts == 1:
             output = await self._attempt()
         else:
-            output = await self._retrying(retry)(self._attempt)
+            output = cast(Any, await self._retrying(retry)(self._attempt))
         await self._remember(output)
         return Result(output)
 
@@ -100,8 +100,9 @@ class Attempts:
         limit = call.scope.time_left(call.plan.policy.timeout)
         if limit is None:
             return as_json(await run_agent(agent, task), agent.name)
+        deadline = asyncio.timeout(limit)
         try:
-            async with asyncio.timeout(limit) as deadline:
+            async with deadline:
                 output = await run_agent(agent, task)
         except TimeoutError as error:
             if not deadline.expired():

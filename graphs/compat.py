@@ -1,7 +1,7 @@
 """The few names of LangGraph that are not public, in one place; its test fails when they change."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from langchain_core.runnables import RunnableConfig
 from langgraph._internal._constants import (
@@ -20,7 +20,11 @@ def _configurable(config: RunnableConfig) -> Mapping[str, Any]:
 def saver_of(config: RunnableConfig) -> "BaseCheckpointSaver[Any] | None":
     """Give the checkpointer that the running graph saves to, or None."""
     saver = _configurable(config).get(CONFIG_KEY_CHECKPOINTER)
-    return saver if isinstance(saver, BaseCheckpointSaver) else None
+    return saver if _is_saver(saver) else None
+
+
+def _is_saver(value: object) -> "TypeGuard[BaseCheckpointSaver[Any]]":
+    return isinstance(value, BaseCheckpointSaver)
 
 
 def saves_each_step(config: RunnableConfig) -> bool:

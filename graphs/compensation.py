@@ -6,19 +6,19 @@ from typing import Any
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.errors import GraphBubbleUp
-from langgraph.graph import END
 from langgraph.runtime import Runtime
 
 from stretto.agents.agent import Task
 from stretto.agents.registry import AgentRegistry
 from stretto.graphs.activation import Activation
 from stretto.graphs.attempts import Attempts, publisher
+from stretto.graphs.builder import END, Builder, Node
 from stretto.graphs.call import StepCall
 from stretto.graphs.causes import describe
 from stretto.graphs.expressions import Names
 from stretto.graphs.frames import complete_frame
 from stretto.graphs.plan import StepPlan, render
-from stretto.graphs.region import Builder, MakeFrame, Node, Region
+from stretto.graphs.region import MakeFrame, Region
 from stretto.graphs.runtime import Services
 from stretto.graphs.spec import Policy, Step, Workflow
 from stretto.graphs.state import RunState
@@ -128,13 +128,13 @@ def add_aftermath(
 
     targets = [COMPENSATE, *extras, END]
     builder.add_node(SETTLE, region.watch(settle))
-    builder.add_conditional_edges(SETTLE, after_steps, [COMPENSATE, END])
+    builder.add_route(SETTLE, after_steps, [COMPENSATE, END])
     builder.add_node(COMPENSATE, compensator(workflow, services, make_frame))
-    builder.add_conditional_edges(COMPENSATE, after_compensation, targets)
+    builder.add_route(COMPENSATE, after_compensation, targets)
     for name, node in extras.items():
         builder.add_node(name, node)
     if ON_FAILURE in extras:
-        builder.add_conditional_edges(ON_FAILURE, after_on_failure, [*extras, END])
+        builder.add_route(ON_FAILURE, after_on_failure, [*extras, END])
 
 
 def _next(state: RunState, extras: Mapping[str, Aftermath], done: tuple[str, ...]) -> str:

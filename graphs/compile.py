@@ -13,9 +13,9 @@ from stretto.agents.dispatch import Dispatcher
 from stretto.agents.registry import AgentRegistry
 from stretto.errors import InputInvalid, WorkflowInvalid
 from stretto.graphs.assembly import Assembler
+from stretto.graphs.builder import Builder, Graph, enter
 from stretto.graphs.causes import counts_against_agent
 from stretto.graphs.compensation import FALLBACK, ON_FAILURE, SETTLE, Aftermath, add_aftermath
-from stretto.graphs.containers.inside import Graph, new_graph
 from stretto.graphs.frames import complete_frame, frame_maker
 from stretto.graphs.given import Given, roots_of
 from stretto.graphs.library import shipped
@@ -87,7 +87,7 @@ class _Compiler:
         make_frame = frame_maker(workflow)
         assembler = Assembler(workflow, self._services, self.nested)
         region = Region(assembler.nodes(workflow.steps), make_frame)
-        builder = new_graph()
+        builder = Builder()
         entries = [*region.add_to(builder)]
         if has_aftermath(workflow):
             extras = self._extras(workflow, assembler, make_frame)
@@ -111,7 +111,7 @@ class _Compiler:
         extras: dict[str, Aftermath] = {}
         if workflow.on_failure:
             region = Region(assembler.nodes(workflow.on_failure, names_in(workflow.steps)))
-            builder = new_graph()
+            builder = Builder()
             region.add_to(builder)
             region.enter_from_start(builder)
             extras[ON_FAILURE] = _clean_up(workflow, builder.compile(), make_frame)
@@ -131,7 +131,7 @@ class _Compiler:
             except InputInvalid as error:
                 return {"failures": {"fallback": {"code": error.code, "message": error.message}}}
             frame = replace(outer, prefix="fallback/", doom=None, stopping=None, given=given)
-            ended: Any = await graph.ainvoke({"round": 0}, context=frame)
+            ended: Any = await enter(graph, {"round": 0}, frame)
             summary = summarize(workflow, ended, roots)
             if not summary.success:
                 failures = {f"fallback/{e.step}": e.to_dict() for e in summary.errors}
@@ -166,7 +166,7 @@ def _clean_up(workflow: Workflow, graph: Graph, make_frame: Any) -> Aftermath:
             doom=None,
             stopping=None,
         )
-        ended = await graph.ainvoke({"round": 0}, context=frame)
+        ended = await enter(graph, {"round": 0}, frame)
         failures = {f"on_failure/{k}": v for k, v in (ended.get("failures") or {}).items()}
         return {"failures": failures}
 

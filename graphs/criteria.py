@@ -9,8 +9,8 @@ from stretto.graphs.expressions import (
     Names,
     compile_expression,
     evaluate_condition,
-    is_mapping,
 )
+from stretto.graphs.plaindata import is_mapping
 
 Test = Callable[[Any, Any], bool]
 ITEM = ("item", "index")

@@ -155,11 +155,6 @@ def _is_list(value: Any) -> TypeGuard[list[Any]]:
     return type(value) is list
 
 
-def is_mapping(value: Any) -> TypeGuard[Mapping[str, Any]]:
-    """Tell whether a value is a mapping."""
-    return isinstance(value, Mapping)
-
-
 def to_json(value: Any, *, sort: bool = True) -> Any:
     """Turn what CEL gives into plain JSON data.
 

@@ -16,11 +16,11 @@ from stretto.graphs.dialect import (
     check_data,
     environment,
     is_identifier,
-    is_mapping,
     reword,
     to_json,
     to_text,
 )
+from stretto.graphs.plaindata import is_mapping
 
 __all__ = [
     "MAX_LENGTH",
@@ -30,7 +30,6 @@ __all__ = [
     "compile_expression",
     "evaluate_condition",
     "is_identifier",
-    "is_mapping",
     "to_text",
     "translate_condition",
 ]

@@ -61,8 +61,8 @@ async def read_given(config: RunnableConfig, runtime: Runtime[Any]) -> Given:
     }
     while saver is not None and where is not None:
         saved = await saver.aget_tuple(where)
-        start = saved.checkpoint["channel_values"].get(START) if saved else None
-        if isinstance(start, dict):
+        start: Any = saved.checkpoint["channel_values"].get(START) if saved else None
+        if start is not None:
             return Given(start.get("input") or {}, start.get("context") or {})
         where = saved.parent_config if saved else None
     return Given()

@@ -5,21 +5,18 @@ from functools import partial
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
-from langgraph.graph import START, StateGraph
 from langgraph.runtime import Runtime
 
 from stretto.errors import ConfigurationError
 from stretto.graphs.activation import Activation
+from stretto.graphs.builder import START, Builder, Node
 from stretto.graphs.compat import region_namespace, thread_of
 from stretto.graphs.dataflow import StepNode
 from stretto.graphs.runtime import Frame
 from stretto.graphs.state import RunState
 
-Builder = StateGraph[Any, Any, Any, Any]
 MakeFrame = Callable[[RunState, RunnableConfig, Runtime[Any]], Frame]
 """Gives the frame that a region is entered with."""
-Node = Any
-"""A coroutine function of state, config and runtime; LangGraph types these by parameter names."""
 
 
 def nested_frame(state: RunState, config: RunnableConfig, runtime: Runtime[Any]) -> Frame:

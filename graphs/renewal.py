@@ -3,11 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from langgraph.graph import START
 from langgraph.runtime import Runtime
 from langgraph.types import Overwrite
 
-from stretto.graphs.region import Builder
+from stretto.graphs.builder import START, Builder
 from stretto.graphs.runtime import Frame, RunScope
 from stretto.graphs.state import CHANNELS, RunState
 
@@ -34,6 +33,6 @@ def enter_anew(builder: Builder, entries: Sequence[str]) -> None:
         return {**{name: Overwrite({}) for name in CHANNELS}, "more": False}
 
     builder.add_node(RENEW, renew)
-    builder.add_conditional_edges(START, start, [RENEW, *entries])
+    builder.add_route(START, start, [RENEW, *entries])
     for entry in entries:
         builder.add_edge(RENEW, entry)

@@ -16,9 +16,9 @@ from stretto.graphs.expressions import (
     ExpressionError,
     compile_expression,
     evaluate_condition,
-    is_mapping,
     to_text,
 )
+from stretto.graphs.plaindata import is_mapping
 from stretto.graphs.spec import AggregateTransform, FilterTransform, MapTransform, Transform
 
 _NO_GROUP = "group_by needs 'of', a CEL text that gives the group of 'item'"

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 from langgraph.types import interrupt
 
@@ -133,7 +133,7 @@ def decide(answer: Any, options: tuple[str, ...]) -> dict[str, Any] | None:
         StepFailed: nobody answered in time and there is no default.
 
     """
-    given: dict[str, Any] = answer if isinstance(answer, dict) else {"choice": answer}
+    given = cast(dict[str, Any], answer) if isinstance(answer, dict) else {"choice": answer}
     if given.get("expired"):
         raise StepFailed("nobody answered before the deadline", code="approval_expired")
     return dict(given) if given.get("choice") in options else None

@@ -50,7 +50,7 @@ class SqliteSaver(AsyncSqliteSaver):
         A step saves its writes itself before anything that needs it starts, without a path. When
         LangGraph comes with the same writes later, they are there already.
         """
-        key = config["configurable"]["checkpoint_id"], task_id
+        key = str(config.get("configurable", {})["checkpoint_id"]), task_id
         if not task_path:
             await super().aput_writes(config, writes, task_id, task_path)
             self._saved_by_steps.add(key)

@@ -3,14 +3,12 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from langgraph.graph import START
-
 from stretto.graphs.attempts import Result
+from stretto.graphs.builder import START, Builder
 from stretto.graphs.call import Skipped, StepCall, Work
 from stretto.graphs.containers.inside import (
     completed_outputs,
     inner_frame,
-    new_graph,
     run_inside,
 )
 from stretto.graphs.dataflow import StepNode
@@ -25,7 +23,7 @@ def branch_work(
     branch: Branch, cases: Mapping[str, list[StepNode]], on: Callable[[StepCall], Any]
 ) -> Work:
     """Take one case: a conditional edge from START to the steps of that case."""
-    builder = new_graph()
+    builder = Builder()
     entries: dict[str, tuple[str, ...]] = {}
     for number, (case, nodes) in enumerate(cases.items()):
         entries[case] = Region(nodes).add_to(builder, f"{number}/")
@@ -34,8 +32,8 @@ def branch_work(
     async def chosen(state: RunState) -> list[str]:
         return list(entries[state.get("case") or DEFAULT_CASE])
 
-    builder.add_conditional_edges(START, chosen, names)
-    graph = builder.compile(checkpointer=None)
+    builder.add_route(START, chosen, names)
+    graph = builder.compile()
 
     async def run(call: StepCall) -> Result:
         value = on(call)

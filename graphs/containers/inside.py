@@ -4,21 +4,11 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from langgraph.graph import StateGraph
-from langgraph.graph.state import CompiledStateGraph
-
 from stretto.errors import StepFailed, StepTimedOut
+from stretto.graphs.builder import Graph, enter
 from stretto.graphs.call import NotRun, PartlyDone, StepCall
-from stretto.graphs.region import Builder
 from stretto.graphs.runtime import Frame
 from stretto.graphs.state import RunState
-
-Graph = CompiledStateGraph[Any, Any, Any, Any]
-
-
-def new_graph() -> Builder:
-    """Start an empty graph over the shared state."""
-    return StateGraph(RunState)
 
 
 def inner_frame(call: StepCall, prefix: str, roots: Mapping[str, Any] | None = None) -> Frame:
@@ -51,7 +41,9 @@ def _doom(call: StepCall) -> Any:
     return lambda: call.activation.halt(call.plan.step.id)
 
 
-async def run_inside(call: StepCall, graph: Graph, state: Mapping[str, Any], frame: Frame) -> Any:
+async def run_inside(
+    call: StepCall, graph: Graph, state: Mapping[str, Any], frame: Frame
+) -> RunState:
     """Run a container's graph to its end and give its final state.
 
     Raises:
@@ -63,7 +55,9 @@ async def run_inside(call: StepCall, graph: Graph, state: Mapping[str, Any], fra
     return ended
 
 
-async def go_inside(call: StepCall, graph: Graph, state: Mapping[str, Any], frame: Frame) -> Any:
+async def go_inside(
+    call: StepCall, graph: Graph, state: Mapping[str, Any], frame: Frame
+) -> RunState:
     """Run a container's graph to its end, whatever that is, and give its final state.
 
     Raises:
@@ -73,10 +67,11 @@ async def go_inside(call: StepCall, graph: Graph, state: Mapping[str, Any], fram
     """
     call.begin()
     limit = call.plan.step.timeout
-    seeds = (call.activation.state.get("partial") or {}).get(call.plan.step.id) or {}
+    seeds = seeds_of(call)
+    deadline = asyncio.timeout(limit)
     try:
-        async with asyncio.timeout(limit) as deadline:
-            ended: Any = await graph.ainvoke({**state, **seeds}, context=frame)
+        async with deadline:
+            ended = await enter(graph, {**state, **seeds}, frame)
     except TimeoutError as error:
         if not deadline.expired():
             raise
@@ -86,6 +81,13 @@ async def go_inside(call: StepCall, graph: Graph, state: Mapping[str, Any], fram
     if stopped and not any(record.get("fatal") for record in records):
         raise NotRun(_keep(ended), ended.get("undo"))
     return ended
+
+
+def seeds_of(call: StepCall) -> dict[str, Any]:
+    """Give what an earlier attempt at the run had finished inside a container."""
+    partial: dict[str, Any] = call.activation.state.get("partial") or {}
+    seeds: dict[str, Any] | None = partial.get(call.plan.step.id)
+    return seeds or {}
 
 
 def check_inside(call: StepCall, ended: RunState) -> None:

@@ -5,16 +5,15 @@ from dataclasses import replace
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
-from langgraph.graph import END
 from langgraph.runtime import Runtime
 
 from stretto.graphs.activation import Activation
 from stretto.graphs.attempts import Result
+from stretto.graphs.builder import END, Builder
 from stretto.graphs.call import StepCall, Work
 from stretto.graphs.containers.inside import (
     completed_outputs,
     inner_frame,
-    new_graph,
     run_inside,
 )
 from stretto.graphs.dataflow import StepNode
@@ -46,7 +45,7 @@ def loop_work(loop: Loop, nodes: list[StepNode], until: Expression) -> Work:
         return {"more": more, "round": number + 1 if more else number}
 
     region = Region(nodes, frame_of_round)
-    builder = new_graph()
+    builder = Builder()
     body = [*region.add_to(builder), UNTIL]
     builder.add_node(UNTIL, region.watch(decide))
     region.enter_from_start(builder, UNTIL)
@@ -54,8 +53,8 @@ def loop_work(loop: Loop, nodes: list[StepNode], until: Expression) -> Work:
     async def again_or_out(state: RunState) -> str | list[str]:
         return body if state.get("more") else END
 
-    builder.add_conditional_edges(UNTIL, again_or_out, [*body, END])
-    graph = builder.compile(checkpointer=None)
+    builder.add_route(UNTIL, again_or_out, [*body, END])
+    graph = builder.compile()
 
     async def run(call: StepCall) -> Result:
         frame = inner_frame(call, call.path)

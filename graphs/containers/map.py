@@ -6,17 +6,17 @@ from dataclasses import replace
 from typing import Any, cast
 
 from langchain_core.runnables import RunnableConfig
-from langgraph.graph import START
 from langgraph.runtime import Runtime
 from langgraph.types import Send
 
 from stretto.graphs.attempts import Result
+from stretto.graphs.builder import START, Builder
 from stretto.graphs.call import NotRun, StepCall, Work
 from stretto.graphs.containers.inside import (
     completed_outputs,
     inner_frame,
-    new_graph,
     run_inside,
+    seeds_of,
 )
 from stretto.graphs.dataflow import StepNode
 from stretto.graphs.region import Region
@@ -40,7 +40,7 @@ def map_work(
 
     """
     region = Region([])
-    builder = new_graph()
+    builder = Builder()
 
     async def one(state: Any, config: RunnableConfig, runtime: Runtime[Any]) -> dict[str, Any]:
         frame: Frame = runtime.context
@@ -58,17 +58,16 @@ def map_work(
         return [Send(ITEM, {"index": index}) for index in range(len(runtime.context.items))]
 
     builder.add_node(ITEM, one)
-    builder.add_conditional_edges(START, fan_out, [ITEM])
-    graph = builder.compile(checkpointer=None)
+    builder.add_route(START, fan_out, [ITEM])
+    graph = builder.compile()
 
     async def run(call: StepCall) -> Result:
         items = over(call)
         if not items:
             call.begin()
             return Result([])
-        seeds = (call.activation.state.get("partial") or {}).get(call.plan.step.id) or {}
         frame = inner_frame(call, call.path)
-        frame = replace(frame, items=items, seeds=seeds, bound=_bound(limit))
+        frame = replace(frame, items=items, seeds=seeds_of(call), bound=_bound(limit))
         ended = await run_inside(call, graph, {"round": 0}, frame)
         outputs = ended.get("outputs") or {}
         return Result([outputs.get(item_id(i)) for i in range(len(items))], ended.get("undo") or {})
@@ -108,10 +107,10 @@ def bounded(work: Work) -> Work:
 def item_steps_work(nodes: list[StepNode]) -> Work:
     """Run the steps of one item of a map; the item flows through them by itself."""
     region = Region(nodes)
-    builder = new_graph()
+    builder = Builder()
     region.add_to(builder)
     region.enter_from_start(builder)
-    graph = builder.compile(checkpointer=None)
+    graph = builder.compile()
 
     async def run(call: StepCall) -> Result:
         index = call.roots["index"]

@@ -1,4 +1,7 @@
 """A declared workflow, and the doors that lead from it to everything else."""
+# Checked by its place at the top of the repository, this class is not the one of the same name that
+# the modules below import as stretto.graphs.spec; only there does pyright see the two as one.
+# pyright: reportReturnType=false, reportArgumentType=false
 
 import hashlib
 import json

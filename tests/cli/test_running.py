@@ -156,7 +156,7 @@ def test_a_shipped_workflow_runs_by_name_without_the_agents_of_the_folder(
     done = stretto("run", "account_analysis", "-i", "account_id=ACC-1001", "--json")
     output = json.loads(done.stdout)["output"]
     assert (done.returncode, done.stderr) == (0, "")
-    assert output["account"]["account_id"] == "ACC-1001"
+    assert (output["account"], output["level"]) == ("Juniper Medical", "medium")
     assert len(output["recommendations"]) == 3
 
 

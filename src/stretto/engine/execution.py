@@ -21,8 +21,8 @@ from stretto.engine.snapshot import read_snapshot
 from stretto.engine.status import RunStatus, fold
 from stretto.errors import ConfigurationError, StepError, StrettoError
 from stretto.events import EventType
+from stretto.graphs.builder import Graph
 from stretto.graphs.causes import describe
-from stretto.graphs.containers.inside import Graph
 from stretto.graphs.frames import make_scope
 from stretto.graphs.given import Given, roots_of
 from stretto.graphs.outcome import Summary, summarize

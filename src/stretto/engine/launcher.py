@@ -17,9 +17,9 @@ from stretto.engine.records import RunRow
 from stretto.engine.resources import Resources
 from stretto.engine.result import RunResult
 from stretto.errors import ConfigurationError
+from stretto.graphs.builder import Graph
 from stretto.graphs.causes import counts_against_agent
 from stretto.graphs.compile import compile_workflow
-from stretto.graphs.containers.inside import Graph
 from stretto.graphs.runtime import PRIORITIES, AdaptationRule, Services
 from stretto.graphs.spec import Workflow
 
