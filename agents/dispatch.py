@@ -10,7 +10,7 @@ from typing import Any
 from stretto.agents.registry import RegisteredAgent
 
 Rank = tuple[Any, ...]
-"""Orders waiting work: the smallest goes first."""
+"""Orders waiting work, the smallest first: priority of the run, boost, then place in the run."""
 
 
 @dataclass(slots=True)
@@ -171,8 +171,14 @@ class Dispatcher:
                 heapq.heappop(lane.waiting)
             if not lane.waiting:
                 del self._lanes[key]
-            elif id(lane) not in stuck and (
-                best is None or lane.waiting[0][:2] < best.waiting[0][:2]
-            ):
+            elif id(lane) not in stuck and (best is None or _goes_first(lane, best)):
                 best = lane
         return best
+
+
+def _goes_first(lane: Lane, other: Lane) -> bool:
+    """Compare two heads; places in different runs say nothing of each other, arrival does."""
+    (mine, my_number, _), (theirs, their_number, _) = lane.waiting[0], other.waiting[0]
+    if lane.run is other.run:
+        return (mine, my_number) < (theirs, their_number)
+    return (mine[:2], my_number) < (theirs[:2], their_number)

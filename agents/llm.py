@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from stretto.agents.agent import Agent, Task, Usage
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from langchain_core.messages import AIMessageChunk
 
     from stretto.prompts import Prompt
+
+    ModelSource = str | BaseChatModel | partial[BaseChatModel] | None
 
 _FILE_NAME = re.compile(r"[A-Za-z0-9_-]+")
 _ENDINGS = ("finish_reason", "stop_reason", "done_reason")
@@ -29,7 +32,7 @@ class LLMAgent(Agent):
         self,
         name: str,
         prompt: str,
-        model: "str | BaseChatModel | None" = None,
+        model: "ModelSource" = None,
         *,
         capabilities: frozenset[str] | set[str] = frozenset(),
         max_concurrent_tasks: int = 5,
@@ -39,7 +42,8 @@ class LLMAgent(Agent):
         Args:
             name: how steps call it.
             prompt: the name of a shipped prompt, or a mustache text.
-            model: a model's name (see ``open_model``) or a chat model of LangChain.
+            model: a model's name (see ``open_model``), a chat model of LangChain, or a ``partial``
+                that opens one.
             capabilities: what it can do.
             max_concurrent_tasks: how many of its calls may run at once.
 
@@ -113,6 +117,8 @@ class LLMAgent(Agent):
 
         if self._model is None or isinstance(self._model, str):
             self._model = open_model(self._model)
+        elif isinstance(self._model, partial):
+            self._model = self._model()
         return self._model
 
 

@@ -1,9 +1,14 @@
 """The agents that come with the package."""
 
+from typing import TYPE_CHECKING
+
 from stretto.agents.agent import AgentLike
 
+if TYPE_CHECKING:
+    from stretto.agents.llm import ModelSource
 
-def shipped_agents(model: str | None = None) -> list[AgentLike]:
+
+def shipped_agents(model: "ModelSource" = None) -> list[AgentLike]:
     """Make one of each shipped agent.
 
     Args:

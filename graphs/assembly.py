@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeGuard
 
+from stretto.agents.dispatch import Gate
 from stretto.errors import StepFailed
 from stretto.graphs.attempts import Result
 from stretto.graphs.builder import Graph
@@ -117,7 +118,7 @@ class Assembler:
         policy = merge_policies(each, merge_policies(plan.step, self.workflow.defaults))
         item = plan_item(step, policy, declared)
         if each.steps:
-            work = item_steps_work(self.nodes(each.steps, declared))
+            work = item_steps_work(self.nodes(each.steps, declared), each.timeout)
         else:
             work = agent_work(item, self.services.agents)
         limit = 1 if self.workflow.mode == "sequential" else each.max_parallel
@@ -134,7 +135,9 @@ class Assembler:
             )
             roots = roots_of(workflow, given, call.scope.run)
             frame = replace(inner_frame(call, f"{call.path}/"), given=given)
-            ended = await go_inside(call, graph, {"round": 0}, frame)
+            if workflow.max_parallel_steps:
+                frame.gate = Gate(workflow.max_parallel_steps)
+            ended = await go_inside(call, graph, {"round": 0}, frame, workflow.timeout)
             summary = summarize(workflow, ended, roots)
             if not summary.success:
                 check_inside(call, ended)

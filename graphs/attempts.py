@@ -107,6 +107,7 @@ class Attempts:
         except TimeoutError as error:
             if not deadline.expired():
                 raise
+            call.scope.time_left(None)  # says so if it is the run whose time is used up
             raise StepTimedOut(
                 f"agent '{agent.name}' did not finish within {limit:g} s", retryable=True
             ) from error

@@ -110,7 +110,8 @@ class StepCall:
             NotRun: the region began to end while this step waited for its first attempt.
 
         """
-        dispatcher, gate = self.services.dispatcher, self.scope.gate
+        dispatcher = self.services.dispatcher
+        gate = self.activation.frame.gate or self.scope.gate
         ready = self._compete() if self.services.rules else None
         try:
             slot = await dispatcher.acquire(agents, gate, lambda: self._rank(ready))
@@ -146,12 +147,13 @@ class StepCall:
     def _rank(self, ready: ReadyStep | None) -> Rank:
         """Order by the run's priority, then the rules' boost, then by the workflow's mode."""
         outer = self.activation.frame.rank
-        first = self.scope.priority, -ready.priority_boost if ready else 0.0
         if self.workflow.mode == "adaptive":
-            return *first, -self._remaining(), *outer
-        if self.workflow.mode == "pipeline":
-            return *first, *outer, -self.plan.position
-        return *first, *outer
+            place = -self._remaining(), *outer
+        elif self.workflow.mode == "pipeline":
+            place = *outer, -float(self.plan.position)
+        else:
+            place = outer
+        return self.scope.priority, -ready.priority_boost if ready else 0.0, place
 
 
 Work = Callable[[StepCall], Awaitable[Result]]

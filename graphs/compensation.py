@@ -10,6 +10,8 @@ from langgraph.runtime import Runtime
 
 from stretto.agents.agent import Task
 from stretto.agents.registry import AgentRegistry
+from stretto.errors import StepFailed
+from stretto.events import EventType
 from stretto.graphs.activation import Activation
 from stretto.graphs.attempts import Attempts, publisher
 from stretto.graphs.builder import END, Builder, Node
@@ -38,12 +40,15 @@ def undo_of(plan: StepPlan) -> Undo:
     def undo(call: StepCall, output: Any) -> dict[str, dict[str, Any]]:
         if declared is None or compensate is None:
             return {}
-        entry = {
+        entry: dict[str, Any] = {
             "agent": declared.agent,
             "action": declared.action,
-            "params": _render_with_own(compensate, call, output),
             "order": call.scope.order + 1,
         }
+        try:
+            entry["params"] = _render_with_own(compensate, call, output)
+        except StepFailed as error:  # the step has acted: its own outcome stands
+            entry["unresolved"] = error.message
         if call.activation.frame.prefix:  # the run's own state has no outputs of inner steps
             entry["output"] = output
         return {call.path: entry}
@@ -154,19 +159,26 @@ def compensator(workflow: Workflow, services: Services, make_frame: MakeFrame) -
             return {"more": False}
         entry = (state.get("undo") or {})[path]
         frame = await complete_frame(make_frame, state, config, runtime)
-        frame = replace(frame, scope=frame.scope.without_limits(), stopping=None)
+        told = frame.scope.emit
+        # What is told is that the step was compensated; the call behind it is no step of the run.
+        quiet = replace(frame.scope.without_limits(), emit=_tell_nobody)
+        frame = replace(frame, scope=quiet, stopping=None)
         plan = _plan(path, entry, workflow.defaults)
         activation = Activation([plan.step.id], {}, frame, RunState(), config, None)
         call = StepCall(plan, workflow, services, activation, config, frame.roots)
         call.input = entry.get("output", (state.get("outputs") or {}).get(path))
-        error = await _undo(call, entry, services.agents)
+        error = entry.get("unresolved") or await _undo(call, entry, services.agents)
         facts = {"step": path, "agent": entry["agent"], "task": entry["action"]}
-        frame.scope.emit("step_compensated", path, {**facts, "error_message": error})
+        told("step_compensated", path, {**facts, "error_message": error})
         undone = {path: {**entry, "done": error is None, "error": error}}
         frame.scope.undo.update(undone)
         return {"undo": undone}
 
     return compensate
+
+
+def _tell_nobody(event: EventType, step: str | None, data: dict[str, Any]) -> None:
+    """Publish nothing."""
 
 
 async def _undo(call: StepCall, entry: Mapping[str, Any], agents: AgentRegistry) -> str | None:

@@ -1,5 +1,6 @@
 """The frame that a workflow is entered with, from an engine, a container or a plain host."""
 
+import asyncio
 import time
 import uuid
 from collections.abc import Callable
@@ -61,11 +62,11 @@ def host_scope(workflow: Workflow, runtime: Runtime[Any]) -> RunScope:
     """Open a run for a host that is no engine of ours; events go to its ``custom`` stream."""
     info = runtime.execution_info
     run_id = (info.thread_id if info else None) or uuid.uuid4().hex
-    return make_scope(
-        workflow,
-        {"id": run_id, "started_at": time.time(), "attempt": 1, "errors": 0},
-        stream_emitter(runtime.stream_writer),
-    )
+    facts = {"id": run_id, "started_at": time.time(), "attempt": 1, "errors": 0}
+    scope = make_scope(workflow, facts, stream_emitter(runtime.stream_writer))
+    if workflow.timeout is not None:
+        scope.deadline = asyncio.get_running_loop().time() + workflow.timeout
+    return scope
 
 
 def make_scope(workflow: Workflow, run: dict[str, Any], emit: Emit) -> RunScope:

@@ -86,6 +86,8 @@ class RunScope:
     ready: list[ReadyStep] = field(default_factory=list[ReadyStep])
     given: Given | None = None
     """What the caller gave, from an engine that keeps it; None when the graph's state has it."""
+    asked_until: Mapping[str, float] = field(default_factory=dict[str, float])
+    """Deadlines of the questions that were asked before the run was entered again, by path."""
     order: int = 0
     doomed: bool = False
     """Whether a failure that ends the run has happened."""
@@ -167,6 +169,8 @@ class Frame:
     """Called when the region cannot succeed any more, if that ends what is around it too."""
     stopping: Callable[[], str | None] | None = None
     """Names the step whose failure stops what is around, if one did."""
+    gate: Gate | None = None
+    """The slots of the nested workflow, if it declares how many steps run at once."""
     items: Sequence[Any] = ()
     """The items of a map."""
     bound: asyncio.Semaphore | None = None

@@ -106,7 +106,8 @@ def approval_work(plan: StepPlan, approval: Approval) -> Work:
             "options": list(approval.options),
         }
         if approval.deadline is not None:
-            question["deadline_at"] = time.time() + approval.deadline
+            asked_until = call.scope.asked_until.get(call.path)
+            question["deadline_at"] = asked_until or time.time() + approval.deadline
             question["on_deadline"] = approval.on_deadline
         while True:
             answer = interrupt(question)

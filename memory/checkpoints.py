@@ -1,10 +1,10 @@
 """Where LangGraph saves each step of a run: a checkpointer by URL."""
 
 import sqlite3
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import aiosqlite
 
@@ -13,7 +13,14 @@ from stretto.memory.strict import strict_serializer  # before LangGraph, see the
 
 # isort: split
 from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple, get_checkpoint_id
+from langgraph.checkpoint.base import (
+    BaseCheckpointSaver,
+    ChannelVersions,
+    Checkpoint,
+    CheckpointMetadata,
+    CheckpointTuple,
+    get_checkpoint_id,
+)
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
@@ -22,6 +29,7 @@ from stretto.memory.clock import keep_ids_after
 
 BUSY_SECONDS = 5.0
 MEMORY = "memory:"
+T = TypeVar("T")
 
 
 class SqliteSaver(AsyncSqliteSaver):
@@ -52,12 +60,30 @@ class SqliteSaver(AsyncSqliteSaver):
         """
         key = str(config.get("configurable", {})["checkpoint_id"]), task_id
         if not task_path:
-            await super().aput_writes(config, writes, task_id, task_path)
+            await self._or_roll_back(super().aput_writes(config, writes, task_id, task_path))
             self._saved_by_steps.add(key)
         elif key in self._saved_by_steps:
             self._saved_by_steps.discard(key)
         else:
-            await super().aput_writes(config, writes, task_id, task_path)
+            await self._or_roll_back(super().aput_writes(config, writes, task_id, task_path))
+
+    async def aput(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        """Save a checkpoint."""
+        return await self._or_roll_back(super().aput(config, checkpoint, metadata, new_versions))
+
+    async def _or_roll_back(self, saving: Awaitable[T]) -> T:
+        """Save, and leave no transaction open behind a failure: it would lock others out."""
+        try:
+            return await saving
+        except BaseException:
+            await self.conn.rollback()
+            raise
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """Get a checkpoint: the one that ``config`` names, else the latest of its thread."""

@@ -1,11 +1,15 @@
 """Specialists for customer accounts, on CRM records in CSV files."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stretto.agents.agent import Agent
 
+if TYPE_CHECKING:
+    from stretto.agents.llm import ModelSource
 
-def crm_agents(model: str | None = None, data_dir: Path | None = None) -> list[Agent]:
+
+def crm_agents(model: "ModelSource" = None, data_dir: Path | None = None) -> list[Agent]:
     """Make the agents of the workflow ``account_analysis``.
 
     Args:

@@ -9,7 +9,7 @@ from stretto.agents.llm import LLMAgent
 from stretto.errors import StepFailed
 
 if TYPE_CHECKING:
-    from langchain_core.language_models import BaseChatModel
+    from stretto.agents.llm import ModelSource
 
 Row = Mapping[str, Any]
 TELLING = 0.25
@@ -22,7 +22,7 @@ MOST_DRIVERS, MOST_STRENGTHS, MOST_EVENTS = 4, 2, 4
 class AccountAdvisor(LLMAgent):
     """Chooses next steps by rules and lets a model put them into words."""
 
-    def __init__(self, model: "str | BaseChatModel | None" = None) -> None:
+    def __init__(self, model: "ModelSource" = None) -> None:
         """Take the model that writes the text; its name or the model itself."""
         super().__init__(
             "account_advisor", "account_advice", model, capabilities={"recommendation"}

@@ -32,6 +32,7 @@ def inner_frame(call: StepCall, prefix: str, roots: Mapping[str, Any] | None = N
         beyond=outer.beyond + call.plan.remaining - (call.plan.step.estimated_duration or 1.0),
         messages=outer.messages,
         rank=outer.rank,
+        gate=outer.gate,
         stopping=lambda: call.activation.stopping,
         doom=None if call.plan.policy.on_error not in (None, "fail") else _doom(call),
     )
@@ -42,23 +43,38 @@ def _doom(call: StepCall) -> Any:
 
 
 async def run_inside(
-    call: StepCall, graph: Graph, state: Mapping[str, Any], frame: Frame
+    call: StepCall,
+    graph: Graph,
+    state: Mapping[str, Any],
+    frame: Frame,
+    timeout: float | None = None,
 ) -> RunState:
-    """Run a container's graph to its end and give its final state.
+    """Run a container's graph to its end and give its final state; arguments as ``go_inside``.
 
     Raises:
         PartlyDone: a step inside failed and that ends the container.
 
     """
-    ended = await go_inside(call, graph, state, frame)
+    ended = await go_inside(call, graph, state, frame, timeout)
     check_inside(call, ended)
     return ended
 
 
 async def go_inside(
-    call: StepCall, graph: Graph, state: Mapping[str, Any], frame: Frame
+    call: StepCall,
+    graph: Graph,
+    state: Mapping[str, Any],
+    frame: Frame,
+    timeout: float | None = None,
 ) -> RunState:
     """Run a container's graph to its end, whatever that is, and give its final state.
+
+    Args:
+        call: the container being carried out.
+        graph: what is inside it.
+        state: what the graph starts with.
+        frame: where it sits in the run.
+        timeout: seconds it may take in all, beside the step's own limit.
 
     Raises:
         NotRun: a failure around stopped it; it carries what had been finished.
@@ -66,7 +82,8 @@ async def go_inside(
 
     """
     call.begin()
-    limit = call.plan.step.timeout
+    limits = [limit for limit in (call.plan.step.timeout, timeout) if limit is not None]
+    limit = min(limits, default=None)
     seeds = seeds_of(call)
     deadline = asyncio.timeout(limit)
     try:

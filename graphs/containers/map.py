@@ -104,8 +104,8 @@ def bounded(work: Work) -> Work:
     return run
 
 
-def item_steps_work(nodes: list[StepNode]) -> Work:
-    """Run the steps of one item of a map; the item flows through them by itself."""
+def item_steps_work(nodes: list[StepNode], timeout: float | None) -> Work:
+    """Run the steps of one item of a map, in so many seconds; it flows through them by itself."""
     region = Region(nodes)
     builder = Builder()
     region.add_to(builder)
@@ -117,7 +117,7 @@ def item_steps_work(nodes: list[StepNode]) -> Work:
         frame = inner_frame(call, f"{call.path}/")
         static = call.activation.frame.static
         frame = replace(frame, static=static, rank=(*frame.rank, index))
-        ended = await run_inside(call, graph, {"round": 0}, frame)
+        ended = await run_inside(call, graph, {"round": 0}, frame, timeout)
         return Result(completed_outputs(ended), ended.get("undo") or {})
 
     return run

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from stretto.errors import Fault
 from stretto.graphs.paths import join
 from stretto.graphs.scopes import Scope
-from stretto.graphs.spec import Step
+from stretto.graphs.spec import Policy, Step
 
 _KINDS = ("loop", "branch", "map", "workflow", "approval", "http")
 _CALLS = ("agent", "capability", "select")
@@ -30,12 +30,26 @@ def kind_faults(scope: Scope) -> Iterator[Fault]:
         yield from _kind(path, step)
         yield from _select(path, step)
         yield from _map(path, step)
+        yield from _without_effect(path, step)
         if step.compensate and step.kind in _NOTHING_TO_UNDO:
             message = (
                 f"A step of kind {step.kind} has nothing to undo; "
                 f"put `compensate` on {_NOTHING_TO_UNDO[step.kind]}."
             )
             yield Fault(join(path, "compensate"), "no_compensation_possible", message)
+
+
+def _without_effect(path: str, step: Step) -> Iterator[Fault]:
+    """Find policies of containers that nothing would follow."""
+    holds_steps = any(True for _ in step.bodies) or step.kind == "workflow"
+    owners: list[tuple[str, Policy]] = [(path, step)] if holds_steps else []
+    if step.map and holds_steps:
+        owners.append((join(path, "map"), step.map))
+    for at, owner in owners:
+        for key in ("retry", "cache"):
+            if getattr(owner, key) is not None:
+                message = f"`{key}` does nothing here; put it on the steps inside."
+                yield Fault(join(at, key), "no_effect", message)
 
 
 def _kind(path: str, step: Step) -> Iterator[Fault]:

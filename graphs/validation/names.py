@@ -66,7 +66,7 @@ def _needs(path: str, step: Step, scope: Scope) -> Iterator[Fault]:
         if name in own:
             message = f"The step '{step.id}' needs itself; take '{name}' out."
             yield Fault(at, "self_dependency", message)
-        elif name not in scope.own_names:
+        elif name not in scope.own_names and (name != "input" or not at.startswith(source)):
             yield _unknown(at, name, scope)
 
 

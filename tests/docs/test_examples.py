@@ -32,7 +32,7 @@ REPO = Path(__file__).parents[2]
 PAGES = [REPO / "README.md", *sorted((REPO / "docs").glob("*.md"))]
 LINKED = [*PAGES, REPO / "CHANGELOG.md", REPO / "CONTRIBUTING.md"]
 _BLOCK = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_PRINT = re.compile(r"^\s*print\(.*\)(?:  # (.*))?$", re.MULTILINE)
+_PRINT = re.compile(r"^\s*print\(.*?\)(?:  # (.*))?$", re.MULTILINE)
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH")
 

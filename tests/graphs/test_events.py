@@ -91,7 +91,6 @@ async def test_a_failure_and_what_follows_it() -> None:
             "agent_started b boom.agent #1",
             "agent_error b boom.agent #1 code=boom message=boom",
             "agent_skipped c -.agent #0 state=not_run reason='b' failed before it could start",
-            "agent_started compensate/a undo.agent #1",
             "step_compensated a undo.None #- message=None",
             "agent_started on_failure/clean ok.agent #1",
             "agent_completed on_failure/clean ok.agent #1",

@@ -222,6 +222,16 @@ OUT = {"agent": "y"}
             "no_compensation_possible",
             "steps[0].compensate",
         ),
+        (
+            workflow(step("l", loop={**LOOP, "steps": [step("a")]}, retry={"attempts": 2})),
+            "no_effect",
+            "steps[0].retry",
+        ),
+        (
+            workflow(step("m", map={"over": "[1]", "cache": {"ttl": 1}, "steps": [step("a")]})),
+            "no_effect",
+            "steps[0].map.cache",
+        ),
         (workflow(step("a", agent="x", http={"url": "http://x"})), "several_kinds", "steps[0]"),
         (workflow(step("a", agent="x", select={"agents": ["y"]})), "several_kinds", "steps[0]"),
         (

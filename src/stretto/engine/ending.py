@@ -98,6 +98,11 @@ def deadline_of(question: Mapping[str, Any]) -> float | None:
     return float(at) if isinstance(at, int | float) else None
 
 
+def deadlines_of(questions: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+    """Give when questions expire, by the path of the step that asks."""
+    return {q["step"]: at for q in questions if (at := deadline_of(q)) is not None}
+
+
 def first_deadline(result: RunResult) -> float | None:
     """Give when the first of the questions that a run waits on expires, or None."""
     return min((at for q in result.interrupts if (at := deadline_of(q)) is not None), default=None)

@@ -55,7 +55,7 @@ class Engine:
         """
         self.settings = settings or load_settings()
         self.home = Path(home) if home is not None else self.settings.home
-        self.agents = registry_of(agents, model or self.settings.model)
+        self.agents = registry_of(agents, self.settings, model)
         self._library = shipped()
         url, rules = database or self.settings.database_url, tuple(adaptation_rules)
         limit = max_concurrent_workflows

@@ -11,7 +11,14 @@ from typing import Any
 from langchain_core.runnables import RunnableConfig
 
 from stretto.agents.agent import Usage
-from stretto.engine.ending import ending, first_deadline, in_order, questions_of, row_error
+from stretto.engine.ending import (
+    deadlines_of,
+    ending,
+    first_deadline,
+    in_order,
+    questions_of,
+    row_error,
+)
 from stretto.engine.log import EventLog
 from stretto.engine.outputs import save_output
 from stretto.engine.records import RunRow
@@ -25,7 +32,7 @@ from stretto.graphs.builder import Graph
 from stretto.graphs.causes import describe
 from stretto.graphs.frames import make_scope
 from stretto.graphs.given import Given, roots_of
-from stretto.graphs.outcome import Summary, summarize
+from stretto.graphs.outcome import Summary, errors_of, summarize
 from stretto.graphs.runtime import PRIORITIES, RunScope
 from stretto.graphs.spec import Workflow
 from stretto.graphs.state import Record, RunState
@@ -106,7 +113,7 @@ class Execution:
         event: EventType = "workflow_resumed" if row.attempt else "workflow_started"
         self._emit(event, None, {**facts, "attempt": attempt})
         if earlier is not None:
-            await self._make_up_for_lost_events(earlier)
+            await self._take_up(scope, earlier)
         return scope
 
     def _given(self) -> Given:
@@ -118,10 +125,16 @@ class Execution:
     async def _earlier(self) -> RunStatus:
         return fold(await self.resources.records.read_events(self.row.run_id), self.workflow)
 
-    async def _make_up_for_lost_events(self, earlier: RunStatus) -> None:
-        """Tell of steps that were saved as completed right before a crash took their event."""
+    async def _take_up(self, scope: RunScope, earlier: RunStatus) -> None:
+        """Take over what is saved: how long questions stand, and completions nobody was told of."""
         snapshot = await read_snapshot(self.resources.saver, self.row.run_id)
-        saved = (snapshot.state.get("records") if snapshot else None) or {}
+        if snapshot is None:
+            return
+        scope.asked_until = deadlines_of(snapshot.interrupts)
+        self._make_up_for_lost_events(snapshot.state.get("records") or {}, earlier)
+
+    def _make_up_for_lost_events(self, saved: Mapping[str, Record], earlier: RunStatus) -> None:
+        """Tell of steps that were saved as completed right before a crash took their event."""
         told = {step.id for step in earlier.steps if step.state == "completed"}
         for step in self.workflow.steps:
             record = saved.get(step.id, Record())
@@ -162,7 +175,9 @@ class Execution:
         roots = roots_of(self.workflow, self._given(), scope.run)
         summary = summarize(self.workflow, state, roots)
         status: ResultStatus = "completed" if summary.success else "failed"
-        result = self._result("waiting" if questions else status, summary, questions)
+        if questions:  # its output cannot be made yet, and that is no error
+            status, summary = "waiting", replace(summary, errors=errors_of(state))
+        result = self._result(status, summary, questions)
         if result.success:
             folder = self.resources.outputs
             error = await save_output(folder, self.workflow, state, roots, result.output)

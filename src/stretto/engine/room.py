@@ -3,10 +3,12 @@
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from stretto.agents.registry import AgentRegistry
+from stretto.config import Settings
 from stretto.engine.desk import RunDesk
 from stretto.engine.launcher import Launcher
 from stretto.engine.reader import RunReader
@@ -36,14 +38,31 @@ class EngineRoom:
     reader: RunReader
 
 
-def registry_of(agents: Iterable[Any] | AgentRegistry | None, model: str | None) -> AgentRegistry:
-    """Register agents; the shipped ones, with their chat model by name, if None are given."""
+def registry_of(
+    agents: Iterable[Any] | AgentRegistry | None, settings: Settings, model: str | None
+) -> AgentRegistry:
+    """Register agents; the shipped ones if None are given.
+
+    Args:
+        agents: who does the work.
+        settings: where the key and the address of the shipped agents' model come from.
+        model: the name of that model, if not the one in the settings.
+
+    """
     if isinstance(agents, AgentRegistry):
         return agents
     if agents is None:
+        from stretto.agents.models import open_model
         from stretto.agents.shipped import shipped_agents
 
-        return AgentRegistry(shipped_agents(model))
+        key = settings.openai_api_key
+        opened = partial(
+            open_model,
+            model or settings.model,
+            api_key=key.get_secret_value() if key else None,
+            base_url=settings.openai_base_url,
+        )
+        return AgentRegistry(shipped_agents(opened))
     return AgentRegistry(agents)
 
 
