@@ -156,7 +156,7 @@ class Engine:
         """
         desk = self._opened().desk
         flow = workflow if isinstance(workflow, Workflow) else self._library.get(workflow)
-        row = new_row(flow, input, **options)
+        row = new_row(flow, input, self.settings.workflows.get(flow.id), **options)
         await desk.start(flow, row)
         return RunHandle(self, row.run_id)
 

@@ -15,7 +15,7 @@ from stretto.engine.records import RunRow
 from stretto.engine.retry import broke_off, retry_input, steps_to_repeat
 from stretto.engine.snapshot import Snapshot
 from stretto.errors import InputInvalid, RunConflict
-from stretto.graphs.inputs import check_input
+from stretto.graphs.inputs import check_input, input_schema
 from stretto.graphs.spec import Priority, Workflow
 
 RESUMABLE = frozenset({"queued", "running", "waiting", "cancelled"})
@@ -26,6 +26,7 @@ RETRYABLE = frozenset({"failed", "completed"})
 def new_row(
     workflow: Workflow,
     input: Mapping[str, Any] | None = None,
+    defaults: Mapping[str, Any] | None = None,
     *,
     context: Mapping[str, Any] | None = None,
     session_id: str | None = None,
@@ -33,6 +34,15 @@ def new_row(
     priority: Priority | None = None,
 ) -> RunRow:
     """Check what a caller gives for a run, and make the row that records it.
+
+    Args:
+        workflow: what is to run.
+        input: what it declares as inputs.
+        defaults: what the deployment sets for it: inputs where it declares them, else context.
+        context: merged over the workflow's own context.
+        session_id: the conversation that the run belongs to.
+        run_id: an id of the caller's own.
+        priority: instead of the workflow's own.
 
     Raises:
         InputInvalid: something does not fit.
@@ -43,6 +53,12 @@ def new_row(
     if priority not in (None, *get_args(Priority)):
         allowed = ", ".join(get_args(Priority))
         raise InputInvalid(f"there is no priority {priority!r}; choose {allowed}")
+    given = {} if input is None else input
+    settled = {} if context is None else context
+    if defaults:
+        declared = input_schema(workflow.inputs).get("properties", {})
+        given = {**{k: v for k, v in defaults.items() if k in declared}, **given}
+        settled = {**{k: v for k, v in defaults.items() if k not in declared}, **settled}
     return RunRow(
         run_id=uuid.uuid4().hex if run_id is None else run_id,
         workflow_id=workflow.id,
@@ -51,8 +67,8 @@ def new_row(
         digest=workflow.digest,
         created_at=time.time(),
         priority=priority or workflow.priority,
-        input=_stored("input", check_input(workflow, {} if input is None else input)),
-        context=_stored("context", {} if context is None else context),
+        input=_stored("input", check_input(workflow, given)),
+        context=_stored("context", settled),
         session_id=session_id,
     )
 
