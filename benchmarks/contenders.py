@@ -20,6 +20,7 @@ from stretto.engine.engine import Engine
 from stretto.graphs.compile import compile_workflow
 from stretto.graphs.limits import Limits
 from stretto.graphs.spec import Step, Workflow
+from stretto.memory.checkpoints import open_checkpointer
 
 ASYNCIO, LANGGRAPH, STRETTO, ENGINE = "asyncio", "LangGraph", "Stretto", "Stretto Engine"
 Graph = Any
@@ -183,6 +184,13 @@ async def open_saver(folder: Path, name: str) -> AsyncGenerator[AsyncSqliteSaver
     """Open LangGraph's SQLite checkpointer on a file of its own."""
     folder.mkdir(parents=True, exist_ok=True)
     async with AsyncSqliteSaver.from_conn_string(str(folder / f"{name}.db")) as saver:
+        yield saver
+
+
+@asynccontextmanager
+async def open_own_saver(folder: Path, name: str) -> AsyncGenerator[Saver]:
+    """Open Stretto's SQLite checkpointer on a file of its own."""
+    async with open_checkpointer(str(folder / f"{name}.db")) as saver:
         yield saver
 
 

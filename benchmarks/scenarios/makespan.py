@@ -3,6 +3,7 @@
 from benchmarks.contenders import (
     asyncio_contender,
     langgraph_contender,
+    open_own_saver,
     open_saver,
     stretto_contender,
 )
@@ -33,7 +34,7 @@ async def _measure(letter: str, case: str, dag: Dag, plan: Plan) -> list[Row]:
     free = [asyncio_contender(dag), langgraph_contender(dag), stretto_contender(dag)]
     unsaved = walls(await measure(free, plan.rounds, plan.warmups), shortest)
     folder = plan.folder / letter
-    async with open_saver(folder, "plain") as plain, open_saver(folder, "stretto") as own:
+    async with open_saver(folder, "plain") as plain, open_own_saver(folder, "stretto") as own:
         kept = [langgraph_contender(dag, plain), stretto_contender(dag, own)]
         saved = walls(await measure(kept, plan.rounds, plan.warmups), shortest)
     return [

@@ -8,6 +8,7 @@ from benchmarks.contenders import (
     asyncio_contender,
     engine_contender,
     langgraph_contender,
+    open_own_saver,
     open_saver,
     stretto_contender,
 )
@@ -58,7 +59,7 @@ async def _cost(dag: Dag, plan: Plan, saved: bool, full: bool = False) -> tuple[
         contenders: list[DagContender] = []
         if saved:
             plain = await stack.enter_async_context(open_saver(folder, "plain"))
-            own = await stack.enter_async_context(open_saver(folder, "stretto"))
+            own = await stack.enter_async_context(open_own_saver(folder, "stretto"))
             contenders += [langgraph_contender(dag, plain), stretto_contender(dag, own)]
         else:
             contenders.append(asyncio_contender(dag))

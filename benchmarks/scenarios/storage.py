@@ -13,6 +13,7 @@ from benchmarks.contenders import (
     Runner,
     graph_runner,
     open_engine,
+    open_own_saver,
     open_saver,
     plain_graph,
     worker,
@@ -56,7 +57,7 @@ async def _plain(journal: Journal, given: Outputs, folder: Path) -> AsyncGenerat
 
 @asynccontextmanager
 async def _stretto(journal: Journal, given: Outputs, folder: Path) -> AsyncGenerator[Runner]:
-    async with open_saver(folder, "checkpoints") as saver:
+    async with open_own_saver(folder, "checkpoints") as saver:
         workflow = workflow_of(journal.dag)
         graph = compile_workflow(workflow, [worker(journal)], checkpointer=saver)
         yield graph_runner(graph, saver, given)
