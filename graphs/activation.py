@@ -42,6 +42,7 @@ class Activation:
         self.halted: str | None = None
         """The step whose failure stops new steps from starting, if one did."""
         self.inside = 0
+        self._to_end = len(self.futures)
         self.broken = False
         """Whether a node was cancelled or refused, so that the superstep is over."""
         self.forget: Callable[[], object] = _nothing
@@ -108,6 +109,7 @@ class Activation:
                 reason=(saved.get("skipped") or {}).get(step),
             )
             future.set_result(outcome)
+            self._to_end -= 1
             scope.order = max(scope.order, record.get("order", 0))
             if record.get("status") == "failed":
                 scope.run["errors"] = scope.run.get("errors", 0) + 1
@@ -154,11 +156,13 @@ class Activation:
         future = self.futures[step]
         if not future.done():
             future.set_result(outcome)
+            self._to_end -= 1
 
     def block(self, step: str) -> None:
         """Send everything that needs a step to wait for a person with it."""
         future = self.futures[step]
         if not future.done():
+            self._to_end -= 1
             future.set_exception(GraphInterrupt(()))
             future.exception()  # marks it as seen: nobody may be waiting for it
 
@@ -178,7 +182,7 @@ class Activation:
     @property
     def finished(self) -> bool:
         """Whether every step has ended and nobody is inside any more."""
-        return self.inside == 0 and all(f.done() for f in self.futures.values())
+        return self.inside == 0 and self._to_end == 0
 
     def names(self) -> Names:
         """Give what expressions of this region can see; values are looked up when used."""

@@ -154,6 +154,30 @@ async def test_a_resumed_run_shows_its_stored_past_and_its_live_present(records:
     await log.close()
 
 
+async def test_a_reader_that_comes_before_a_resumed_run_tells_anything_waits_for_it(
+    records: Records,
+) -> None:
+    first = EventLog("a", records)
+    first.emit("workflow_started")
+    first.emit("workflow_cancelled")
+    await first.close()
+    log = EventLog("a", records, start_seq=2)
+    reading = log.read()
+    seen = [(await anext(reading)).event for _ in range(2)]
+    third = asyncio.ensure_future(anext(reading))
+    log.emit("workflow_resumed")
+    seen.append((await third).event)
+    log.emit("workflow_completed")
+    seen += [event.event async for event in reading]
+    assert seen == [
+        "workflow_started",
+        "workflow_cancelled",
+        "workflow_resumed",
+        "workflow_completed",
+    ]
+    await log.close()
+
+
 async def test_a_stalled_reader_neither_grows_memory_nor_loses_an_event(records: Records) -> None:
     log = EventLog("a", records, keep=1000)
     stalled = aiter(log.read())

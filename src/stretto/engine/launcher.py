@@ -52,6 +52,10 @@ class Active:
         await asyncio.wait([self.task])
 
 
+MAX_GRAPHS = 256
+"""Compiled workflows that are kept; chat messages may bring new ones without end."""
+
+
 class Launcher:
     """Starts executions, knows those that are active, and compiles what they run."""
 
@@ -104,6 +108,8 @@ class Launcher:
         """
         digest = workflow.digest
         if digest not in self._graphs:
+            if len(self._graphs) >= MAX_GRAPHS:
+                del self._graphs[next(iter(self._graphs))]
             self._graphs[digest] = compile_workflow(
                 workflow,
                 checkpointer=self.resources.saver,

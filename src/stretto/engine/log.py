@@ -40,7 +40,7 @@ class EventLog:
 
         """
         self.run_id = run_id
-        self.last_seq = start_seq
+        self.start_seq = self.last_seq = start_seq
         self.failed: Exception | None = None
         self._records = records
         self._keep = keep
@@ -100,8 +100,9 @@ class EventLog:
             for event in batch:
                 after = event.seq
                 yield event
-                # An old ending is followed by more when the run was resumed or retried.
-                if event.event in endings and after == self.last_seq:
+                # An ending from before this log began, or with more behind it, is an old one: the
+                # run was resumed or retried.
+                if event.event in endings and self.start_seq < after == self.last_seq:
                     return
             if not batch:
                 if self._closed:
