@@ -1,7 +1,8 @@
 """Where LangGraph saves each step of a run: a checkpointer by URL."""
 
+import asyncio
 import sqlite3
-from collections.abc import AsyncGenerator, Awaitable, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,6 +26,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
+from stretto.memory.calls import check_openable, finish
 from stretto.memory.clock import keep_ids_after
 
 BUSY_SECONDS = 5.0
@@ -45,6 +47,7 @@ class SqliteSaver(AsyncSqliteSaver):
         """
         super().__init__(conn, serde=serde)
         self._saved_by_steps: set[tuple[str, str]] = set()
+        self._turn = asyncio.Lock()
 
     async def aput_writes(
         self,
@@ -60,12 +63,12 @@ class SqliteSaver(AsyncSqliteSaver):
         """
         key = str(config.get("configurable", {})["checkpoint_id"]), task_id
         if not task_path:
-            await self._or_roll_back(super().aput_writes(config, writes, task_id, task_path))
+            await self._save(super().aput_writes(config, writes, task_id, task_path))
             self._saved_by_steps.add(key)
         elif key in self._saved_by_steps:
             self._saved_by_steps.discard(key)
         else:
-            await self._or_roll_back(super().aput_writes(config, writes, task_id, task_path))
+            await self._save(super().aput_writes(config, writes, task_id, task_path))
 
     async def aput(
         self,
@@ -75,15 +78,24 @@ class SqliteSaver(AsyncSqliteSaver):
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
         """Save a checkpoint."""
-        return await self._or_roll_back(super().aput(config, checkpoint, metadata, new_versions))
+        return await self._save(super().aput(config, checkpoint, metadata, new_versions))
 
-    async def _or_roll_back(self, saving: Awaitable[T]) -> T:
+    async def adelete_thread(self, thread_id: str) -> None:
+        """Delete everything of a thread."""
+        await self._save(super().adelete_thread(thread_id))
+
+    async def _save(self, saving: Coroutine[Any, Any, T]) -> T:
+        return await finish(self._or_roll_back(saving))
+
+    async def _or_roll_back(self, saving: Coroutine[Any, Any, T]) -> T:
         """Save, and leave no transaction open behind a failure: it would lock others out."""
-        try:
-            return await saving
-        except BaseException:
-            await self.conn.rollback()
-            raise
+        # There is one connection, so a rollback takes back whatever others have not committed.
+        async with self._turn:
+            try:
+                return await saving
+            except BaseException:
+                await self.conn.rollback()
+                raise
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """Get a checkpoint: the one that ``config`` names, else the latest of its thread."""
@@ -129,7 +141,7 @@ async def open_checkpointer(url: str) -> AsyncGenerator[BaseCheckpointSaver[Any]
     try:
         yield saver
     finally:
-        await saver.conn.close()
+        await finish(saver.conn.close())
 
 
 def _path(url: str) -> Path | None:
@@ -147,18 +159,25 @@ def _path(url: str) -> Path | None:
 
 
 async def _open_sqlite(path: Path) -> SqliteSaver:
-    connection: aiosqlite.Connection | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        connection = await aiosqlite.connect(path, timeout=BUSY_SECONDS)
-        await connection.execute("PRAGMA synchronous=FULL")
-        saver = SqliteSaver(connection, serde=strict_serializer())
-        await saver.setup()
+        check_openable(path)
+        connection = aiosqlite.connect(path, timeout=BUSY_SECONDS)
+        try:
+            return await finish(_prepared(connection))
+        except BaseException:
+            await finish(connection.close())
+            raise
     except (sqlite3.Error, OSError) as error:
-        if connection is not None:
-            await connection.close()
         raise ConfigurationError(
             f"checkpoints cannot be kept in {path}: {error}; check that the file is yours, "
             "undamaged, and that the disk has room"
         ) from error
+
+
+async def _prepared(connection: aiosqlite.Connection) -> SqliteSaver:
+    await connection
+    await connection.execute("PRAGMA synchronous=FULL")
+    saver = SqliteSaver(connection, serde=strict_serializer())
+    await saver.setup()
     return saver

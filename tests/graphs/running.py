@@ -22,6 +22,8 @@ from stretto.graphs.region import Region
 from stretto.graphs.runtime import RunScope, Services
 from stretto.graphs.spec import Workflow
 
+Saver = BaseCheckpointSaver[Any]
+Steps = list[dict[str, Any]]
 PATIENCE = 20
 """Seconds after which a run counts as hanging."""
 
@@ -233,3 +235,30 @@ async def stopped(work: "asyncio.Task[Any]") -> None:
     work.cancel()
     with suppress(asyncio.CancelledError):
         await work
+
+
+def ok(step: str, *needs: str, **more: Any) -> dict[str, Any]:
+    return {"id": step, "agent": "ok", "depends_on": list(needs), **more}
+
+
+def gated(step: str, *needs: str) -> dict[str, Any]:
+    return {"id": step, "agent": "gated", "depends_on": list(needs)}
+
+
+async def called(cast: Cast, *steps: str) -> None:
+    while not set(steps) <= set(cast.log):
+        await asyncio.sleep(0)
+
+
+def done(step: str, *needs: str, agent: str = "ok", **more: Any) -> dict[str, Any]:
+    """A step that is undone by saying its id and output."""
+    undo = {"agent": "undo", "params": {"of": f"{step}=${{{step}}}"}}
+    return {"id": step, "agent": agent, "depends_on": list(needs), "compensate": undo, **more}
+
+
+def bad(*needs: str, step: str = "bad") -> dict[str, Any]:
+    return {"id": step, "agent": "boom", "depends_on": list(needs)}
+
+
+def undone(cast: Cast) -> list[str]:
+    return [entry.removeprefix("undo ") for entry in cast.log if entry.startswith("undo")]

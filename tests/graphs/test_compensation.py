@@ -13,23 +13,7 @@ from langgraph.types import interrupt
 
 from stretto.agents.agent import FunctionAgent, Task
 from stretto.graphs.spec import Workflow
-from tests.graphs.running import Cast, Stage, perform, stopped
-
-Steps = list[dict[str, Any]]
-
-
-def done(step: str, *needs: str, agent: str = "ok", **more: Any) -> dict[str, Any]:
-    """A step that is undone by saying its id and output."""
-    undo = {"agent": "undo", "params": {"of": f"{step}=${{{step}}}"}}
-    return {"id": step, "agent": agent, "depends_on": list(needs), "compensate": undo, **more}
-
-
-def bad(*needs: str, step: str = "bad") -> dict[str, Any]:
-    return {"id": step, "agent": "boom", "depends_on": list(needs)}
-
-
-def undone(cast: Cast) -> list[str]:
-    return [entry.removeprefix("undo ") for entry in cast.log if entry.startswith("undo")]
+from tests.graphs.running import Cast, Stage, Steps, bad, done, perform, stopped, undone
 
 
 async def test_steps_are_undone_in_reverse_order_with_their_own_output() -> None:

@@ -5,23 +5,7 @@ from typing import Any
 import pytest
 
 from stretto.graphs.spec import Workflow
-from tests.graphs.running import Cast, perform
-
-Steps = list[dict[str, Any]]
-
-
-def done(step: str, *needs: str, agent: str = "ok", **more: Any) -> dict[str, Any]:
-    """A step that is undone by saying its id and output."""
-    undo = {"agent": "undo", "params": {"of": f"{step}=${{{step}}}"}}
-    return {"id": step, "agent": agent, "depends_on": list(needs), "compensate": undo, **more}
-
-
-def bad(*needs: str, step: str = "bad") -> dict[str, Any]:
-    return {"id": step, "agent": "boom", "depends_on": list(needs)}
-
-
-def undone(cast: Cast) -> list[str]:
-    return [entry.removeprefix("undo ") for entry in cast.log if entry.startswith("undo")]
+from tests.graphs.running import Cast, Steps, bad, done, perform, undone
 
 
 def loop(body: Steps, rounds: int = 2, **more: Any) -> dict[str, Any]:

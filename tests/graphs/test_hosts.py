@@ -1,46 +1,16 @@
 """A compiled workflow is a LangGraph graph like any other: any host and any saver can run it."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
-from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.memory import InMemorySaver
-from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.graph import START, StateGraph
 from typing_extensions import TypedDict
 
 from stretto.errors import ConfigurationError, InputInvalid, WorkflowInvalid
 from stretto.graphs.limits import Limits
-from tests.graphs.running import Cast, Stage, flow, open_activations
-
-Saver = BaseCheckpointSaver[Any]
-Steps = list[dict[str, Any]]
-
-
-@pytest_asyncio.fixture(params=["memory", "sqlite"])
-async def saver(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Saver]:
-    if request.param == "memory":
-        yield InMemorySaver()
-        return
-    async with AsyncSqliteSaver.from_conn_string(str(tmp_path / "runs.db")) as found:
-        yield found
-
-
-def ok(step: str, *needs: str, **more: Any) -> dict[str, Any]:
-    return {"id": step, "agent": "ok", "depends_on": list(needs), **more}
-
-
-def gated(step: str, *needs: str) -> dict[str, Any]:
-    return {"id": step, "agent": "gated", "depends_on": list(needs)}
-
-
-async def called(cast: Cast, *steps: str) -> None:
-    while not set(steps) <= set(cast.log):
-        await asyncio.sleep(0)
+from tests.graphs.running import Cast, Saver, Stage, flow, gated, ok, open_activations
 
 
 async def test_events_go_to_the_custom_stream_as_dicts() -> None:

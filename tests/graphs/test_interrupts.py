@@ -1,31 +1,14 @@
 """A run that waits for people: what is done stays done, and what needs an answer waits for it."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
-from langgraph.checkpoint.base import BaseCheckpointSaver
-from langgraph.checkpoint.memory import InMemorySaver
-from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.types import interrupt
 
 from stretto.agents.agent import FunctionAgent, Task
 from stretto.errors import StepFailed
-from tests.graphs.running import Cast, Ran, Stage, open_activations
-
-Saver = BaseCheckpointSaver[Any]
-
-
-@pytest_asyncio.fixture(params=["memory", "sqlite"])
-async def saver(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Saver]:
-    if request.param == "memory":
-        yield InMemorySaver()
-        return
-    async with AsyncSqliteSaver.from_conn_string(str(tmp_path / "runs.db")) as found:
-        yield found
+from tests.graphs.running import Cast, Ran, Saver, Stage, open_activations
 
 
 def ask(step: str, *needs: str, **more: Any) -> dict[str, Any]:

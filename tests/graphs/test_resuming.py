@@ -2,50 +2,32 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from langgraph.checkpoint.base import BaseCheckpointSaver
-from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.graph import START, StateGraph
 from typing_extensions import TypedDict
 
 from stretto.agents.agent import FunctionAgent, Task
 from stretto.graphs.spec import Workflow
-from tests.graphs.running import Cast, Event, Stage, open_activations, stopped
-
-Saver = BaseCheckpointSaver[Any]
-Steps = list[dict[str, Any]]
-
-
-@pytest_asyncio.fixture(params=["memory", "sqlite"])
-async def saver(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Saver]:
-    if request.param == "memory":
-        yield InMemorySaver()
-        return
-    async with AsyncSqliteSaver.from_conn_string(str(tmp_path / "runs.db")) as found:
-        yield found
-
-
-def ok(step: str, *needs: str, **more: Any) -> dict[str, Any]:
-    return {"id": step, "agent": "ok", "depends_on": list(needs), **more}
-
-
-def gated(step: str, *needs: str) -> dict[str, Any]:
-    return {"id": step, "agent": "gated", "depends_on": list(needs)}
-
-
-async def called(cast: Cast, *steps: str) -> None:
-    while not set(steps) <= set(cast.log):
-        await asyncio.sleep(0)
-
+from tests.graphs.running import (
+    Cast,
+    Event,
+    Saver,
+    Stage,
+    Steps,
+    called,
+    gated,
+    ok,
+    open_activations,
+    stopped,
+)
 
 BODY: Steps = [ok("x"), gated("y", "x"), ok("z", "y")]
 INNER = Workflow.model_validate({"name": "inner", "steps": BODY})

@@ -90,14 +90,9 @@ class Archive:
         begun = status.state == "queued" and row.state == "running"
         return replace(status, run_id=run_id, state="running" if begun else status.state)
 
-    async def result(self, run_id: str) -> RunResult:
-        """Put the result of a run together again.
-
-        Raises:
-            RunNotFound: no run has this id.
-
-        """
-        row = await self.row(run_id)
+    async def result(self, row: RunRow) -> RunResult:
+        """Put the result of a run together again, from its row and what is saved beside it."""
+        run_id = row.run_id
         workflow = await self.pinned(row)
         snapshot = await self.snapshot(run_id)
         run: dict[str, Any] = {

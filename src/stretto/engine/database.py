@@ -17,6 +17,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from stretto.engine.tables import METADATA, REVISIONS, VERSION_TABLE
 from stretto.errors import ConfigurationError
+from stretto.memory.calls import check_openable, finish
 
 BUSY_SECONDS = 5.0
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg"}
@@ -92,10 +93,9 @@ async def open_engine(url: URL) -> AsyncEngine:
         engine = _connectable(url)
     try:
         with explained(url):
-            async with writing(engine) as connection:
-                await _prepare(connection)
+            await finish(_prepare(engine))
     except BaseException:
-        await engine.dispose()
+        await finish(engine.dispose())
         raise
     return engine
 
@@ -122,6 +122,7 @@ def _connectable(url: URL) -> AsyncEngine:
     except ModuleNotFoundError as error:
         raise ConfigurationError(f"{url.drivername} needs the package '{error.name}'") from error
     if sqlite:
+        event.listen(engine.sync_engine, "do_connect", _check)
         event.listen(engine.sync_engine, "connect", _set_pragmas)
         event.listen(engine.sync_engine, "begin", _begin)
     return engine
@@ -130,6 +131,10 @@ def _connectable(url: URL) -> AsyncEngine:
 def to_json(value: Any) -> str:
     """Write a value as JSON text; what JSON does not know is written as its text."""
     return json.dumps(value, default=str, separators=(",", ":"))
+
+
+def _check(_dialect: Any, _record: Any, args: Any, options: dict[str, Any]) -> None:
+    check_openable(*args, **options)
 
 
 def _set_pragmas(connection: Any, _record: Any) -> None:
@@ -147,7 +152,12 @@ def _begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-async def _prepare(connection: AsyncConnection) -> None:
+async def _prepare(engine: AsyncEngine) -> None:
+    async with writing(engine) as connection:
+        await _migrate(connection)
+
+
+async def _migrate(connection: AsyncConnection) -> None:
     revision = await connection.run_sync(_revision)
     if revision == REVISIONS[-1]:
         return

@@ -6,11 +6,13 @@ from collections.abc import AsyncIterator
 
 from stretto.engine.launcher import Launcher
 from stretto.engine.logs import LogLine, log_lines
+from stretto.engine.records import RunRow
 from stretto.engine.result import RunResult
 from stretto.engine.status import RunStatus
 from stretto.errors import RunConflict
 from stretto.events import RunEvent
 
+UNFINISHED = frozenset({"queued", "running"})
 ELSEWHERE_SECONDS = 0.2
 """How often a run that another process works on is looked at."""
 
@@ -56,13 +58,12 @@ class RunReader:
                 await active.ended()
                 if not active.task.cancelled():
                     return active.task.result()
-            if not await self._busy(run_id):
-                break
+            row = await self._archive.row(run_id)
+            if row.state not in UNFINISHED:
+                return await self._archive.result(row)
+            if await self._left_behind(row):
+                raise RunConflict(f"nobody works on run {run_id}, its process died; resume it")
             await asyncio.sleep(ELSEWHERE_SECONDS)
-        row = await self._archive.row(run_id)
-        if row.state in ("queued", "running"):
-            raise RunConflict(f"nobody works on run {run_id}, its process died; resume it")
-        return await self._archive.result(run_id)
 
     async def logs(self, run_id: str) -> list[LogLine]:
         """Give the log of a run."""
@@ -74,9 +75,14 @@ class RunReader:
         row = await self._archive.row(run_id)
         if run_id in self._launcher.active:
             return True
-        if row.state not in ("queued", "running"):
+        return row.state in UNFINISHED and self._launcher.lease(run_id).held_elsewhere()
+
+    async def _left_behind(self, row: RunRow) -> bool:
+        """Tell whether nobody works on a run that has not ended."""
+        if row.run_id in self._launcher.active or self._launcher.lease(row.run_id).held_elsewhere():
             return False
-        return self._launcher.lease(run_id).held_elsewhere()
+        # Whoever worked on it may have come to an end since the row was read.
+        return await self._archive.row(row.run_id) == row
 
     async def _flush(self, run_id: str) -> None:
         if (active := self._launcher.active.get(run_id)) is not None:

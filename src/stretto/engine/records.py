@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import fields
 from typing import Any, Unpack
 
@@ -17,6 +17,7 @@ from stretto.engine.status import State
 from stretto.engine.tables import RunChanges, RunRow, durations, events, given, runs, workflows
 from stretto.errors import RunNotFound
 from stretto.events import RunEvent
+from stretto.memory.calls import finished
 
 __all__ = ["Records", "RunChanges", "RunRow", "State"]
 
@@ -29,6 +30,7 @@ _STORED = ("seq", "event", "at", "step", "data")
 class Records:
     """The one door to the database; safe for many tasks, and for readers in other processes.
 
+    Every call comes to its end, also when the task that makes it is cancelled meanwhile.
     Every method raises ConfigurationError when the database itself fails (damaged, locked for
     long, not permitted, disk full); the message says what to do.
     """
@@ -39,8 +41,9 @@ class Records:
         self._url = engine.url
         # SQLite lets one writer in at a time and others poll for their turn; a fair queue in
         # this process keeps a busy one from starving somebody past the busy timeout.
-        self._turn = asyncio.Lock() if engine.dialect.name == "sqlite" else None
-        self._insert = sqlite.insert if engine.dialect.name == "sqlite" else postgresql.insert
+        local = engine.dialect.name == "sqlite"
+        self._turn: asyncio.Lock | nullcontext[None] = asyncio.Lock() if local else nullcontext()
+        self._insert = sqlite.insert if local else postgresql.insert
 
     @classmethod
     async def open(cls, url: str) -> "Records":
@@ -55,10 +58,12 @@ class Records:
         """
         return cls(await open_engine(parse_url(url)))
 
+    @finished
     async def close(self) -> None:
         """Close all connections."""
         await self._engine.dispose()
 
+    @finished
     async def create_run(self, row: RunRow) -> bool:
         """Store an accepted run durably.
 
@@ -81,6 +86,7 @@ class Records:
         rows = await self._rows(whole.where(runs.c.run_id == run_id))
         return RunRow(**rows[0]) if rows else None
 
+    @finished
     async def update_run(self, run_id: str, **changes: Unpack[RunChanges]) -> None:
         """Change what is given of a run.
 
@@ -126,11 +132,13 @@ class Records:
         rows = await self._rows(query.order_by(runs.c.created_at, runs.c.run_id))
         return [RunRow(**row) for row in rows]
 
+    @finished
     async def delete_run(self, run_id: str) -> None:
         """Delete a run and its events; nothing happens when there is none."""
         async with self._writing() as connection:
             await connection.execute(delete(runs).where(runs.c.run_id == run_id))
 
+    @finished
     async def save_workflow(
         self, workflow_id: str, name: str, version: str, digest: str, document: dict[str, Any]
     ) -> None:
@@ -151,6 +159,7 @@ class Records:
         rows = await self._rows(select(workflows.c.document).where(workflows.c.digest == digest))
         return rows[0]["document"] if rows else None
 
+    @finished
     async def append_events(self, run_id: str, batch: Sequence[RunEvent]) -> None:
         """Store consecutive events as one segment.
 
@@ -201,6 +210,7 @@ class Records:
         query = select(func.max(events.c.last_seq).label("last")).where(events.c.run_id == run_id)
         return (await self._rows(query))[0]["last"] or 0
 
+    @finished
     async def learn_durations(self, workflow_id: str, seconds: Mapping[str, float]) -> None:
         """Blend measured seconds by step into the learned ones.
 
@@ -226,6 +236,7 @@ class Records:
         rows = await self._rows(query.where(durations.c.workflow_id == workflow_id))
         return {row["step"]: row["mean"] for row in rows}
 
+    @finished
     async def _rows(self, query: Any) -> list[dict[str, Any]]:
         with explained(self._url):
             async with self._engine.connect() as connection:
@@ -235,9 +246,5 @@ class Records:
     @asynccontextmanager
     async def _writing(self) -> AsyncGenerator[AsyncConnection]:
         with explained(self._url):
-            if self._turn is None:
-                async with writing(self._engine) as connection:
-                    yield connection
-                return
             async with self._turn, writing(self._engine) as connection:
                 yield connection

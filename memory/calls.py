@@ -1,0 +1,68 @@
+"""Database calls that come to their end, whatever becomes of those who make them."""
+
+import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import wraps
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+async def finish(call: Coroutine[Any, Any, T]) -> T:
+    """Carry out a call to its end, also when whoever makes it is cancelled meanwhile.
+
+    A call that is cut short goes on in the driver's thread all the same: nobody knows whether it
+    takes effect, and it reports to an event loop that may be closed by then.
+
+    Args:
+        call: what is to be done.
+
+    Returns:
+        What it gives.
+
+    Raises:
+        CancelledError: the caller was cancelled; the call is over nevertheless.
+
+    """
+    task = asyncio.create_task(call)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = cancelled or error
+    if cancelled is None:
+        return task.result()
+    if not task.cancelled():
+        task.exception()  # looked at, or asyncio warns that nobody did
+    raise cancelled
+
+
+def finished(method: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Awaitable[T]]:
+    """Let every call of a coroutine function come to its end."""
+
+    @wraps(method)
+    async def whole(*args: P.args, **options: P.kwargs) -> T:
+        return await finish(method(*args, **options))
+
+    return whole
+
+
+def check_openable(path: str | Path, **options: Any) -> None:
+    """Open a SQLite file and close it again, before the asynchronous driver opens it.
+
+    When that one cannot open a file, it leaves a thread behind that reports to the event loop
+    later, which may be closed by then.
+
+    Args:
+        path: the file.
+        **options: what ``sqlite3.connect`` is given besides.
+
+    Raises:
+        sqlite3.Error: the file cannot be opened.
+
+    """
+    sqlite3.connect(path, **options).close()
