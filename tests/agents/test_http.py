@@ -5,7 +5,7 @@ import gzip
 import json
 import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -48,13 +48,17 @@ class Canary:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        with suppress(asyncio.IncompleteReadError):  # who hangs up asks for nothing
+            await self.reply(reader, writer)
+        writer.close()
+
+    async def reply(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
         method, path, _ = head[0].split(" ")
         headers = {n.lower(): v for n, v in (h.split(": ", 1) for h in head[1:] if h)}
         body = await reader.readexactly(int(headers.get("content-length", "0")))
         self.requests.append(Received(method, path, headers, body))
         writer.write(self.answers[path.partition("?")[0]]())
-        writer.close()
 
 
 @asynccontextmanager
