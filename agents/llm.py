@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from stretto.agents.agent import Agent, Task, Usage
+from stretto.agents.threads import in_thread
 from stretto.errors import StepFailed
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class LLMAgent(Agent):
         self._prompt_source = prompt
         self._prompt: Prompt | None = None
         self._model = model
+        self._chat: BaseChatModel | None = None
 
     async def run(self, task: Task) -> dict[str, Any]:
         """Answer one task.
@@ -70,7 +72,17 @@ class LLMAgent(Agent):
             ConfigurationError: the prompt or the model is not there, or a value is missing.
 
         """
+        await self.prepare()
         return await self.answer(task, self.values(task))
+
+    async def prepare(self) -> None:
+        """Load the prompt and open the model, in a thread: both read files and import a lot."""
+        if self._prompt is None or self._chat is None:
+            await in_thread(self._prepare)
+
+    def _prepare(self) -> None:
+        self._loaded_prompt()
+        self._opened_model()
 
     def values(self, task: Task) -> dict[str, Any]:
         """Give the values that the prompt asks for, as far as the task has them."""
@@ -85,6 +97,7 @@ class LLMAgent(Agent):
 
     async def answer(self, task: Task, values: Mapping[str, Any]) -> dict[str, Any]:
         """Render the prompt with ``values`` and stream the model's answer to it."""
+        await self.prepare()
         from langchain_core.messages import HumanMessage
 
         text = self._loaded_prompt().render(**values)
@@ -115,11 +128,13 @@ class LLMAgent(Agent):
     def _opened_model(self) -> "BaseChatModel":
         from stretto.agents.models import open_model
 
-        if self._model is None or isinstance(self._model, str):
-            self._model = open_model(self._model)
-        elif isinstance(self._model, partial):
-            self._model = self._model()
-        return self._model
+        if self._chat is None:
+            source = self._model
+            if source is None or isinstance(source, str):
+                self._chat = open_model(source)
+            else:
+                self._chat = source() if isinstance(source, partial) else source
+        return self._chat
 
 
 def _count(answer: "AIMessageChunk", usage: Usage) -> None:

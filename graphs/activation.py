@@ -1,7 +1,7 @@
 """One entry into a region: a future for every step, filled as steps end, also before a crash."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from langchain_core.runnables import RunnableConfig
@@ -16,6 +16,7 @@ from stretto.graphs.compat import (
     thread_of,
 )
 from stretto.graphs.expressions import Names
+from stretto.graphs.lookup import Outputs, StepFacts
 from stretto.graphs.runtime import Frame, Outcome
 from stretto.graphs.state import CHANNELS, RunState
 
@@ -186,67 +187,8 @@ class Activation:
 
     def names(self) -> Names:
         """Give what expressions of this region can see; values are looked up when used."""
-        return Names(roots=self.frame.roots, outputs=_Outputs(self), steps=_Steps(self))
+        return Names(roots=self.frame.roots, outputs=Outputs(self), steps=StepFacts(self))
 
 
 def _nothing() -> None:
     """Forget nothing: the activation belongs to no region."""
-
-
-class _Lookup(Mapping[str, Any]):
-    """A mapping over everything visible in a region, computed key by key."""
-
-    def __init__(self, activation: Activation) -> None:
-        self._activation = activation
-
-    def __iter__(self) -> Iterator[str]:
-        activation = self._activation
-        names = [*activation.futures, *activation.aliases]
-        return iter(dict.fromkeys([*names, *self._outer()]))
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
-
-    def _outer(self) -> Mapping[str, Any]:
-        raise KeyError
-
-
-class _Outputs(_Lookup):
-    """Outputs by step id and ``output_to``; a loop's earlier round stands in until a step ends."""
-
-    def _outer(self) -> Mapping[str, Any]:
-        return self._activation.frame.outputs
-
-    def __getitem__(self, name: str) -> Any:
-        activation = self._activation
-        step = activation.aliases.get(name, name)
-        if step not in activation.futures:
-            return activation.frame.outputs[name]
-        outcome = activation.ended(step)
-        if outcome is None:
-            return (activation.state.get("outputs") or {})[step]
-        if not outcome.completed:
-            raise KeyError(name)
-        return outcome.output
-
-
-class _Steps(_Lookup):
-    """How steps went: status, error, attempts and duration by step id."""
-
-    def _outer(self) -> Mapping[str, Any]:
-        return self._activation.frame.steps
-
-    def __getitem__(self, name: str) -> Mapping[str, Any]:
-        activation = self._activation
-        step = activation.aliases.get(name, name)
-        if step not in activation.futures:
-            return activation.frame.steps[name]
-        outcome = activation.ended(step)
-        record = outcome.record if outcome else (activation.state.get("records") or {}).get(step)
-        record = record or {}
-        return {
-            "status": record.get("status", "pending"),
-            "error": record.get("error"),
-            "attempts": record.get("attempts", 0),
-            "duration": record.get("duration", 0.0),
-        }

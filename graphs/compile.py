@@ -27,6 +27,7 @@ from stretto.graphs.renewal import enter_anew
 from stretto.graphs.runtime import Services
 from stretto.graphs.spec import Workflow
 from stretto.graphs.state import RunState
+from stretto.graphs.topology import walk
 from stretto.graphs.validation import find_faults
 
 Find = Callable[[str], Workflow]
@@ -73,12 +74,13 @@ def make_services(agents: AgentRegistry | Iterable[Any] | None = None) -> Servic
 
 
 class _Compiler:
-    """Compiles a workflow and, when they are first reached, the workflows it uses as steps."""
+    """Compiles a workflow, and with it the workflows that it uses as steps."""
 
     def __init__(self, services: Services, find: Find) -> None:
         self._services = services
         self._find = find
         self._nested: dict[str, tuple[Workflow, Graph]] = {}
+        self._begun: set[str] = set()
 
     def graph(
         self, workflow: Workflow, checkpointer: "BaseCheckpointSaver[Any] | None" = None
@@ -94,6 +96,10 @@ class _Compiler:
             add_aftermath(builder, region, workflow, self._services, make_frame, extras)
             entries.append(SETTLE)
         enter_anew(builder, entries)
+        for reference in references_of(workflow):
+            if reference not in self._begun:  # two workflows may use each other
+                self._begun.add(reference)
+                self.nested(reference)
         return builder.compile(checkpointer=checkpointer, name=workflow.id)
 
     def nested(self, reference: str) -> tuple[Workflow, Graph]:
@@ -141,13 +147,17 @@ class _Compiler:
         return fall_back
 
 
-def has_aftermath(workflow: Workflow) -> bool:
-    """Tell whether anything is declared for the case that the run fails."""
-    from stretto.graphs.topology import walk
+def references_of(workflow: Workflow) -> list[str]:
+    """List the workflows that a workflow uses, as steps or when it fails."""
+    steps = [*walk(workflow.steps), *walk(workflow.on_failure)]
+    used = [step.workflow for _, step in steps] + [workflow.fallback_workflow]
+    return [reference for reference in used if reference]
 
+
+def has_aftermath(workflow: Workflow) -> bool:
+    """Tell whether anything may have to be done when the run fails."""
     compensated = any(step.compensate for _, step in walk(workflow.steps))
-    nested = any(step.workflow for _, step in walk(workflow.steps))
-    return bool(compensated or nested or workflow.on_failure or workflow.fallback_workflow)
+    return bool(compensated or workflow.on_failure or references_of(workflow))
 
 
 def _clean_up(workflow: Workflow, graph: Graph, make_frame: Any) -> Aftermath:

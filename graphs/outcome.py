@@ -37,7 +37,9 @@ def summarize(workflow: Workflow, state: RunState, roots: Mapping[str, Any]) -> 
     outputs = outputs_of(workflow, state)
     fallback = (state.get("outputs") or {}).get(FALLBACK)
     errors = list(errors_of(state))
-    success = not failed(state)
+    # Where a run waits or was stopped, that its output cannot be made yet is no error.
+    ended = all(step.id in (state.get("records") or {}) for step in workflow.steps)
+    success = ended and not failed(state)
     output: Any = None
     if success:
         try:

@@ -15,6 +15,7 @@ from stretto.memory.strict import strict_serializer  # before LangGraph, see the
 # isort: split
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import (
+    WRITES_IDX_MAP,
     BaseCheckpointSaver,
     ChannelVersions,
     Checkpoint,
@@ -59,16 +60,17 @@ class SqliteSaver(AsyncSqliteSaver):
         """Save what a task wrote.
 
         A step saves its writes itself before anything that needs it starts, without a path. When
-        LangGraph comes with the same writes later, they are there already.
+        LangGraph comes with the same writes later, they are there already; its own errors and
+        interrupts are not.
         """
         key = str(config.get("configurable", {})["checkpoint_id"]), task_id
-        if not task_path:
-            await self._save(super().aput_writes(config, writes, task_id, task_path))
-            self._saved_by_steps.add(key)
-        elif key in self._saved_by_steps:
+        told_by_langgraph = any(channel in WRITES_IDX_MAP for channel, _ in writes)
+        if task_path and key in self._saved_by_steps and not told_by_langgraph:
             self._saved_by_steps.discard(key)
-        else:
-            await self._save(super().aput_writes(config, writes, task_id, task_path))
+            return
+        await self._save(super().aput_writes(config, writes, task_id, task_path))
+        if not task_path:
+            self._saved_by_steps.add(key)
 
     async def aput(
         self,

@@ -68,6 +68,39 @@ async def test_the_most_urgent_of_two_runs_goes_first() -> None:
     assert order == ["high 0", "high 1", "low 0", "low 1"]
 
 
+@pytest.mark.parametrize("places", [((), (-9.0,)), ((-9.0,), ()), ((-1.0,), (-9.0,))])
+async def test_places_in_a_run_count_within_it_and_arrival_between_runs(
+    places: tuple[tuple[float, ...], tuple[float, ...]],
+) -> None:
+    dispatcher = Dispatcher()
+    first, second = Queue(dispatcher, agent()), Queue(dispatcher, agent())
+    second.order = first.order
+    slot = await first.hold()
+    work: list[asyncio.Task[None]] = []
+    for number, (queue, place) in enumerate(((first, places[0]), (second, places[1]))):
+        work.append(asyncio.create_task(queue.work(number, (2, 0.0, place))))
+        await turns()
+    work.append(asyncio.create_task(second.work("boosted", (2, -1.0, ()))))
+    await turns()
+    dispatcher.release(slot)
+    await asyncio.gather(*work)
+    assert first.order == ["boosted", 0, 1]
+
+
+async def test_within_a_run_the_place_decides_whichever_agents_the_work_needs() -> None:
+    run, dispatcher = Gate(1), Dispatcher()
+    first, second = (Queue(dispatcher, agent(name), run=run) for name in ("a", "b"))
+    second.order = first.order
+    slot = await first.hold()
+    work = [asyncio.create_task(first.work("near the end", (2, 0.0, (-1.0,))))]
+    await turns()
+    work.append(asyncio.create_task(second.work("critical", (2, 0.0, (-9.0,)))))
+    await turns()
+    dispatcher.release(slot)
+    await asyncio.gather(*work)
+    assert first.order == ["critical", "near the end"]
+
+
 async def test_work_that_nobody_can_do_now_does_not_hold_up_other_work() -> None:
     dispatcher = Dispatcher()
     busy, free = Queue(dispatcher, agent("busy")), Queue(dispatcher, agent("free"))

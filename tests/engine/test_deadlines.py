@@ -84,6 +84,21 @@ async def test_only_the_question_that_expired_is_answered(engine: Engine, player
     assert still.outputs["soon"] == {"choice": "approve"}
 
 
+async def test_a_deadline_stays_what_it_was_when_the_run_goes_on(engine: Engine) -> None:
+    two = flow(
+        {"id": "x", "approval": {"message": "?", "deadline": "1d"}},
+        {"id": "y", "approval": {"message": "?", "deadline": "2d"}},
+        step("after", "x"),
+    )
+    waiting = await engine.run(two)
+    asked = {q["step"]: q["value"]["deadline_at"] for q in waiting.interrupts}
+    assert list(asked) == ["x", "y"]
+    still = await (await engine.resume(waiting.run_id, {"x": "approve"})).result()
+    assert [(q["step"], q["value"]["deadline_at"]) for q in still.interrupts] == [("y", asked["y"])]
+    (row,) = await engine.runs()
+    assert row.deadline_at == asked["y"]
+
+
 async def test_an_engine_that_comes_after_the_deadline_makes_up_for_it(
     players: Players, tmp_path: Path
 ) -> None:

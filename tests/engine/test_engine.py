@@ -1,12 +1,15 @@
 import asyncio
+import os
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from stretto import Engine, RunHandle, Task, Workflow, agent
+from stretto.config import Settings
 from stretto.engine.records import RunRow
 from stretto.errors import (
     ConfigurationError,
@@ -15,6 +18,7 @@ from stretto.errors import (
     RunNotFound,
     WorkflowInvalid,
 )
+from tests.fakes.openai_server import openai_server
 from tests.fakes.players import CHAIN, Players, collect, flow, on_stage, step, told
 
 
@@ -369,8 +373,45 @@ async def test_a_run_that_takes_too_long_fails(engine: Engine, players: Players)
     players.hold("b")
     result = await engine.run(flow(step("a"), step("b", "a"), timeout=0.5))
     assert (result.status, list(result.outputs)) == ("failed", ["a"])
-    assert [e.step for e in result.errors] == ["b"]
+    assert [(e.step, e.code) for e in result.errors] == [("b", "run_timed_out")]
     assert 0.45 < result.duration_seconds < 5
+
+
+async def test_a_step_that_takes_too_long_is_told_apart_from_the_run(
+    engine: Engine, players: Players
+) -> None:
+    players.hold("a")
+    result = await engine.run(flow(step("a", timeout=0.05), timeout=60))
+    assert [(e.step, e.code) for e in result.errors] == [("a", "step_timed_out")]
+
+
+async def test_the_status_of_a_run_that_was_undone_lists_its_own_steps_only(
+    engine: Engine, players: Players
+) -> None:
+    players.failing["b"] = 1
+    undo = {"agent": "player", "action": "undo", "params": {"of": "a"}}
+    result = await engine.run(flow(step("a", compensate=undo), step("b", "a")))
+    assert players.undone == ["a"]
+    status = await engine.status(result.run_id)
+    assert [(s.id, s.state) for s in status.steps] == [("a", "completed"), ("b", "failed")]
+    told_of = {event.step for event in await collect(engine.events(result.run_id))}
+    assert told_of == {None, "a", "b"}
+
+
+async def test_a_run_that_waits_has_no_errors_though_its_output_cannot_be_made_yet(
+    engine: Engine,
+) -> None:
+    asking = flow({"id": "ask", "approval": {"message": "?"}}, output={"x": "${ask.choice}"})
+    waiting = await engine.run(asking)
+    for result in (waiting, await engine.result(waiting.run_id)):
+        assert (result.status, result.output, result.errors) == ("waiting", None, ())
+    (row,) = await engine.runs()
+    assert row.error is None
+    await engine.cancel(waiting.run_id)
+    assert (await engine.result(waiting.run_id)).errors == ()
+    await (await engine.resume(waiting.run_id)).result()
+    done = await (await engine.resume(waiting.run_id, "approve")).result()
+    assert done.output == {"x": "approve"}
 
 
 async def test_a_cancelled_run_goes_on_where_it_was(engine: Engine, players: Players) -> None:
@@ -506,6 +547,21 @@ async def test_a_run_at_work_is_not_entered_a_second_time(engine: Engine, player
     assert (await handle.result()).success
 
 
+async def test_the_shipped_agents_ask_the_model_of_the_settings_and_leave_the_environment_alone(
+    tmp_path: Path,
+) -> None:
+    before = dict(os.environ)
+    async with openai_server() as server, asyncio.timeout(30):
+        found = Settings(openai_api_key=SecretStr("key-2"), openai_base_url=server.base_url)
+        async with Engine(home=tmp_path, model="openai:whatever", settings=found) as engine:
+            result = await engine.run("account_analysis", {"account_id": "ACC-1188"})
+    assert result.errors == ()
+    assert {request["model"] for request in server.requests} == {"whatever"}
+    assert set(server.authorizations) == {"bearer key-2"}
+    assert result.usage["calls"] == len(server.requests) > 0
+    assert dict(os.environ) == before
+
+
 async def test_agents_can_be_added_to_an_open_engine(engine: Engine) -> None:
     @agent
     async def singer(task: Task) -> str:
@@ -617,6 +673,7 @@ BROKEN_INSIDE = flow(
         (CHAIN, "c", None, ["c"]),
         (CHAIN, "c", "c", ["c"]),
         (CHAIN, "c", "b", ["b", "c"]),
+        (CHAIN.model_copy(update={"output": "${c.path}"}), "c", None, ["c"]),
         (BROKEN_INSIDE, "route/y", None, ["route/y"]),
     ],
 )

@@ -4,6 +4,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -210,6 +211,20 @@ async def test_a_cancelled_write_leaves_the_records_usable(records: Records) -> 
     assert await records.create_run(row("last")) is True
 
 
+async def test_a_call_whose_task_is_cancelled_is_over_by_the_time_it_is_told(
+    records: Records,
+) -> None:
+    for turns in range(1, 20):
+        name = f"run{turns}"
+        task = asyncio.create_task(records.create_run(row(name)))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        assert task.cancelled()
+        assert await records.get_run(name) == row(name)
+
+
 async def test_a_second_process_reads_while_the_first_writes(records: Records, url: str) -> None:
     await records.create_run(row("a"))
     other = await Records.open(url)
@@ -334,6 +349,16 @@ async def test_a_damaged_file_is_refused_in_one_sentence(tmp_path: Path) -> None
 async def test_a_path_that_is_a_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="cannot be opened; check that the folder"):
         await Records.open(f"sqlite:///{tmp_path}")
+
+
+def test_a_file_that_cannot_be_opened_leaves_no_thread_to_a_closed_loop(tmp_path: Path) -> None:
+    async def opened() -> int:
+        with pytest.raises(ConfigurationError, match="cannot be opened"):
+            await Records.open(f"sqlite:///{tmp_path}")
+        return threading.active_count()
+
+    before = threading.active_count()
+    assert asyncio.run(opened()) == before
 
 
 async def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:

@@ -91,6 +91,29 @@ async def test_a_compensation_that_fails_does_not_stop_the_others() -> None:
     }
 
 
+async def test_a_compensation_whose_params_cannot_be_resolved_is_told_and_the_others_follow() -> (
+    None
+):
+    cast = Cast()
+    unresolved = {"agent": "undo", "params": {"of": "${b.order.id}"}}
+    steps = [done("a"), {**done("b", "a"), "compensate": unresolved}, done("c", "b"), bad("c")]
+    ran, events = await Stage(steps, cast).narrate()
+    assert (ran.statuses["b"], ran.errors) == ("completed", [("bad", "boom")])
+    assert undone(cast) == ["c=c", "a=a"]
+    told = {e.step: e.data["error_message"] for e in events if e.event == "step_compensated"}
+    assert list(told) == ["c", "b", "a"]
+    assert (told["c"], told["a"]) == (None, None)
+    assert "b.order.id" in told["b"]
+    entry = ran.state["undo"]["b"]
+    assert (entry["done"], entry["error"]) == (False, told["b"])
+
+
+async def test_a_compensation_whose_params_cannot_be_resolved_harms_no_run_that_succeeds() -> None:
+    unresolved = {"agent": "undo", "params": {"of": "${a.order.id}"}}
+    ran = await perform([{**done("a"), "compensate": unresolved}], Cast())
+    assert (ran.success, ran.output, ran.errors) == (True, "a", [])
+
+
 async def test_a_compensation_is_tried_as_often_as_the_defaults_say() -> None:
     tries: list[int] = []
 

@@ -71,6 +71,56 @@ async def test_messages_and_context_reach_the_steps_of_a_workflow_as_a_step() ->
     assert cast.seen["x"].context == {"a": 1, "b": 2}
 
 
+WIDE: Steps = [call(f"x{n}", "yielding") for n in range(5)]
+
+
+@pytest.mark.parametrize("body", [WIDE, [each(steps=WIDE)], [loop(WIDE, rounds=1)]])
+async def test_a_workflow_as_a_step_runs_as_many_steps_at_once_as_it_declares(body: Steps) -> None:
+    most: list[int] = []
+    for declared in ({}, {"max_parallel_steps": 2}):
+        cast = Cast()
+        inner = named(
+            "inner", body, inputs={"items": {"type": "array", "default": [1]}}, **declared
+        )
+        ran = await perform([{"id": "n", "workflow": "inner", "input": {}}], cast, others=[inner])
+        assert (ran.success, len(cast.log)) == (True, 5)
+        most.append(cast.most)
+    assert most == [5, 2]
+
+
+async def test_the_limit_of_a_workflow_as_a_step_does_not_bind_the_steps_around() -> None:
+    cast = Cast()
+    inner = named("inner", [call("x", "gated"), call("y", "gated")], max_parallel_steps=1)
+    steps: Steps = [{"id": "n", "workflow": "inner", "input": {}}, call("beside", "opens")]
+
+    async def opens(task: Task) -> None:
+        while "x" not in cast.log:
+            await asyncio.sleep(0)
+        for step in ("x", "y"):
+            cast.gate(step).set()
+
+    ran = await perform(steps, [*cast, FunctionAgent(opens)], others=[inner])
+    assert (ran.success, cast.log) == (True, ["x", "y"])
+
+
+@pytest.mark.parametrize(("own", "around"), [(0.02, None), (0.02, 60), (60, 0.02)])
+async def test_a_workflow_as_a_step_ends_when_its_own_time_is_used_up(
+    own: float, around: float | None
+) -> None:
+    stopped: list[str] = []
+
+    async def hang(task: Task) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            stopped.append(task.step_id)
+
+    inner = named("inner", [call("x", "hang")], timeout=own)
+    steps: Steps = [{"id": "n", "workflow": "inner", "input": {}, "timeout": around}]
+    ran = await perform(steps, [FunctionAgent(hang)], others=[inner])
+    assert (ran.errors, stopped) == ([("n", "step_timed_out")], ["x"])
+
+
 # Containers in containers
 
 
@@ -163,3 +213,29 @@ async def test_a_container_that_takes_too_long_fails_and_stops_what_is_inside(ki
     ran = await perform(steps, [FunctionAgent(hang)], others=others, input=INPUT)
     assert ran.errors == [("c", "step_timed_out")]
     assert stopped == ["x"]
+
+
+async def test_a_map_with_steps_gives_every_item_its_own_time() -> None:
+    async def some_hang(task: Task) -> Any:
+        if task.params["value"] == "slow":
+            await asyncio.Event().wait()
+        return task.params["value"]
+
+    mapped = each(
+        steps=[call("x", "some_hang", value="${item}")],
+        timeout=0.05,
+        max_parallel=1,
+        on_error={"fallback": "late"},
+    )
+    items = ["slow", "fast", "slow"]
+    ran = await perform([mapped], [FunctionAgent(some_hang)], input={"items": items})
+    assert (ran.success, ran.output) == (True, ["late", {"x": "fast"}, "late"])
+
+
+async def test_an_item_of_a_map_with_steps_fails_when_its_time_is_used_up() -> None:
+    async def hang(task: Task) -> None:
+        await asyncio.Event().wait()
+
+    mapped = each(steps=[call("x", "hang")], timeout=0.02)
+    ran = await perform([mapped], [FunctionAgent(hang)], input={"items": [1]})
+    assert ran.errors == [("m", "step_timed_out")]

@@ -218,3 +218,10 @@ async def test_a_hundred_steps_that_need_one_start_together() -> None:
     agent = FunctionAgent(meet, name="meet", max_concurrent_tasks=100)
     ran = await perform(steps, [*Cast(), agent])
     assert sorted(ran.summary.outputs[f"s{n}"] for n in range(100)) == list(range(100))
+
+
+async def test_the_input_of_the_run_can_be_the_input_of_a_step() -> None:
+    ran = await perform(
+        [{"id": "a", "agent": "echo", "input_from": "input"}], Cast(), input={"k": 1}
+    )
+    assert (ran.success, ran.output) == (True, {"k": 1})

@@ -55,6 +55,26 @@ async def test_a_deadline_is_told_apart_from_the_agents_own_timeout() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("step", "run", "code"), [(None, 0.02, "run_timed_out"), (0.02, 60, "step_timed_out")]
+)
+async def test_a_plain_host_tells_whose_time_is_used_up(
+    step: float | None, run: float, code: str
+) -> None:
+    ran = await perform(one("hang", timeout=step), [FunctionAgent(hang)], timeout=run)
+    assert ran.errors == [("a", code)]
+
+
+async def test_no_step_begins_on_a_plain_host_once_the_time_of_the_run_is_used_up() -> None:
+    cast = Cast()
+    steps = [
+        {"id": "a", "agent": "hang", "on_error": "continue"},
+        {"id": "b", "agent": "ok", "depends_on": ["a"], "join": "done"},
+    ]
+    ran = await perform(steps, [*cast, FunctionAgent(hang)], timeout=0.02)
+    assert (ran.errors, cast.log) == ([("a", "run_timed_out"), ("b", "run_timed_out")], [])
+
+
 async def test_a_thread_that_hangs_is_left_behind_at_its_deadline() -> None:
     import threading
 

@@ -39,9 +39,12 @@ class Line:
             await self.opened.wait()
         return task.step_id
 
-    async def open_when_waiting(self, count: int) -> None:
+    async def wait_for(self, count: int) -> None:
         while self.services.dispatcher.waiting() < count:
             await asyncio.sleep(0)
+
+    async def open_when_waiting(self, count: int) -> None:
+        await self.wait_for(count)
         self.opened.set()
 
     def stage(self, steps: Steps, **more: Any) -> Stage:
@@ -143,18 +146,25 @@ async def test_an_urgent_run_goes_before_one_that_came_earlier() -> None:
     assert line.cast.log == ["low0", "high0", "high1", "low1", "low2"]
 
 
+ORDERS = {"parallel": [0, 1, 2], "adaptive": [0, 2, 1]}
+"""The turns of three steps by mode, where the last one leads to a longer way than the second."""
+
+
 @pytest.mark.parametrize("modes", [("adaptive", "parallel"), ("parallel", "adaptive")])
-async def test_runs_of_one_priority_share_whatever_their_modes(modes: tuple[str, str]) -> None:
+async def test_between_runs_of_one_priority_arrival_decides_whatever_their_modes(
+    modes: tuple[str, str],
+) -> None:
     line = Line()
-    one = line.stage(spread("one", [1, 1, 1]), mode=modes[0])
-    two = line.stage(spread("two", [1, 1, 1]), mode=modes[1])
+    one = line.stage(spread("one", [9, 1, 5]), mode=modes[0])
+    two = line.stage(spread("two", [9, 1, 5]), mode=modes[1])
     first = asyncio.create_task(one.run())
-    while not line.cast.log:
-        await asyncio.sleep(0)
+    await line.wait_for(2)
     second = asyncio.create_task(two.run())
     await line.open_when_waiting(5)
     await asyncio.gather(first, second)
-    assert sorted(line.cast.log) == ["one0", "one1", "one2", "two0", "two1", "two2"]
+    assert line.cast.log == [
+        f"{run}{n}" for run, mode in zip(("one", "two"), modes, strict=True) for n in ORDERS[mode]
+    ]
 
 
 async def test_a_slot_between_two_runs_is_never_used_twice() -> None:

@@ -1,7 +1,9 @@
 import asyncio
 import os
+import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +20,8 @@ from langgraph.checkpoint.conformance import (  # pyright: ignore[reportMissingT
     validate,
 )
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.checkpoint.serde.types import ERROR, INTERRUPT
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.graph import (  # pyright: ignore[reportMissingTypeStubs]
     END,
     START,
@@ -221,6 +225,151 @@ async def test_many_runs_share_one_saver(tmp_path: Path) -> None:
             *(graph.ainvoke({}, thread(f"t{i}"), durability="sync") for i in range(20))
         )
         assert ended == [{"turns": 1}] * 20
+
+
+# Saving
+
+
+def writes_of(path: Path) -> list[Any]:
+    with sqlite3.connect(path) as raw:
+        found = raw.execute("SELECT * FROM writes ORDER BY task_id, idx").fetchall()
+    raw.close()
+    return found
+
+
+FULL = "CREATE TRIGGER full BEFORE INSERT ON {} BEGIN SELECT RAISE(ABORT, 'no room'); END"
+
+
+@pytest.mark.parametrize("table", ["writes", "checkpoints"])
+async def test_a_save_that_fails_locks_nobody_out(tmp_path: Path, table: str) -> None:
+    path = tmp_path / "x.db"
+    async with open_checkpointer(str(path)) as saver:
+        other = sqlite3.connect(path, timeout=0)
+        other.execute(FULL.format(table))
+        with pytest.raises(sqlite3.IntegrityError, match="no room"):
+            if table == "writes":
+                await saver.aput_writes(thread("t", "c"), [("a", 1), ("b", 2)], "task")
+            else:
+                await saver.aput(thread("t"), empty_checkpoint(), {}, {})
+        other.execute("DROP TRIGGER full")
+        other.commit()
+        other.close()
+        await saver.aput_writes(thread("t", "c"), [("a", 1)], "task")
+    assert [write[5:7] for write in writes_of(path)] == [(0, "a")]
+
+
+async def test_a_save_that_fails_or_is_cancelled_takes_nothing_back_of_another(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "x.db"
+    kept: list[str] = []
+    async with open_checkpointer(str(path)) as saver:
+        for turns in range(30):
+
+            async def save(task: str, value: Any = 1) -> None:
+                await saver.aput_writes(thread("t", "c"), [("a", value)], task)
+
+            names = [f"{turns}.{n}" for n in range(3)]
+            saving = [asyncio.create_task(save(name)) for name in names]
+            saving.insert(1, asyncio.create_task(save(f"{turns} cancelled")))
+            saving.insert(2, asyncio.create_task(save(f"{turns} failed", object())))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            saving[1].cancel()
+            ends = await asyncio.gather(*saving, return_exceptions=True)
+            kept += [
+                name for name, end in zip(names, [ends[0], *ends[3:]], strict=True) if end is None
+            ]
+            assert isinstance(ends[2], TypeError)
+    assert len(kept) == 90
+    assert set(kept) <= {write[3] for write in writes_of(path)}
+
+
+async def test_a_save_whose_task_is_cancelled_is_whole_by_the_time_it_is_told(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "x.db"
+    async with open_checkpointer(str(path)) as saver:
+        saving = asyncio.create_task(
+            saver.aput_writes(thread("t", "c"), [(f"w{n}", n) for n in range(100)], "task")
+        )
+        await asyncio.sleep(0)
+        saving.cancel()
+        await asyncio.wait([saving])
+        assert (saving.cancelled(), len(writes_of(path))) == (True, 100)
+
+
+PATH = "~__pregel_pull, step"
+
+
+async def test_the_writes_of_a_step_are_saved_once_and_as_langgraph_would(tmp_path: Path) -> None:
+    writes = [("outputs", {"a": 1}), ("records", {"a": {"status": "completed"}})]
+    async with (
+        AsyncSqliteSaver.from_conn_string(str(tmp_path / "theirs.db")) as theirs,
+        open_checkpointer(str(tmp_path / "ours.db")) as ours,
+    ):
+        assert isinstance(ours, SqliteSaver)
+        inserts: list[str] = []
+
+        def note(statement: str) -> None:
+            if statement.startswith("INSERT"):
+                inserts.append(statement)
+
+        await ours.conn.set_trace_callback(note)  # pyright: ignore[reportUnknownMemberType]
+        for saver in (theirs, ours):
+            await saver.aput_writes(thread("t", "c"), writes, "by the step")
+            await saver.aput_writes(thread("t", "c"), writes, "by the step", PATH)
+            await saver.aput_writes(thread("t", "c"), writes, "by langgraph", PATH)
+    assert len(inserts) == 4
+    rows = writes_of(tmp_path / "ours.db")
+    assert rows == writes_of(tmp_path / "theirs.db")
+    assert [row[3:7] for row in rows] == [
+        ("by langgraph", PATH, 0, "outputs"),
+        ("by langgraph", PATH, 1, "records"),
+        ("by the step", "", 0, "outputs"),
+        ("by the step", "", 1, "records"),
+    ]
+
+
+@pytest.mark.parametrize("channel", [ERROR, INTERRUPT])
+@pytest.mark.parametrize("by_step_first", [True, False])
+async def test_errors_and_interrupts_of_langgraph_are_saved(
+    tmp_path: Path, channel: str, by_step_first: bool
+) -> None:
+    path = tmp_path / "x.db"
+    async with open_checkpointer(str(path)) as saver:
+        if by_step_first:
+            await saver.aput_writes(thread("t", "c"), [("outputs", 1)], "task")
+        await saver.aput_writes(thread("t", "c"), [(channel, "why")], "task", PATH)
+    assert channel in [row[6] for row in writes_of(path)]
+
+
+async def test_a_file_that_cannot_be_opened_leaves_no_thread_behind(tmp_path: Path) -> None:
+    before = threading.active_count()
+    with pytest.raises(ConfigurationError, match="unable to open"):
+        async with open_checkpointer(str(tmp_path)):
+            pass
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("turns", range(12))
+async def test_opening_that_is_cancelled_leaves_no_thread_behind(
+    tmp_path: Path, turns: int
+) -> None:
+    before = set(threading.enumerate())
+
+    async def opened() -> None:
+        async with open_checkpointer(str(tmp_path / "x.db")):
+            await asyncio.Event().wait()
+
+    opening = asyncio.create_task(opened())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    opening.cancel()
+    await asyncio.wait([opening])
+    for added in set(threading.enumerate()) - before:  # it has reported, and is about to end
+        added.join(1)
+    assert (opening.cancelled(), set(threading.enumerate()) - before) == (True, set())
 
 
 async def test_the_savers_pass_langgraphs_own_conformance_suite(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ from stretto.graphs.builder import Graph
 from stretto.graphs.causes import describe
 from stretto.graphs.frames import make_scope
 from stretto.graphs.given import Given, roots_of
-from stretto.graphs.outcome import Summary, errors_of, summarize
+from stretto.graphs.outcome import Summary, summarize
 from stretto.graphs.runtime import PRIORITIES, RunScope
 from stretto.graphs.spec import Workflow
 from stretto.graphs.state import Record, RunState
@@ -175,9 +175,7 @@ class Execution:
         roots = roots_of(self.workflow, self._given(), scope.run)
         summary = summarize(self.workflow, state, roots)
         status: ResultStatus = "completed" if summary.success else "failed"
-        if questions:  # its output cannot be made yet, and that is no error
-            status, summary = "waiting", replace(summary, errors=errors_of(state))
-        result = self._result(status, summary, questions)
+        result = self._result("waiting" if questions else status, summary, questions)
         if result.success:
             folder = self.resources.outputs
             error = await save_output(folder, self.workflow, state, roots, result.output)
