@@ -2,6 +2,7 @@ import asyncio
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,11 @@ def players() -> Players:
 async def engine(players: Players, tmp_path: Path) -> AsyncIterator[Engine]:
     async with on_stage(players, tmp_path) as opened:
         yield opened
+
+
+def alter(database: Path, statement: str) -> None:
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute(statement)
 
 
 async def ids(engine: Engine, **filters: Any) -> list[str]:
@@ -638,9 +644,8 @@ async def test_recovering_goes_on_with_what_can_go_on_and_leaves_the_rest(
         await engine.run(foreign, run_id="foreign")
         await engine.run(CHAIN, run_id="dead")
         await engine.run(CHAIN, run_id="done")
-    with sqlite3.connect(database) as connection:  # as a process leaves it that died at the end
-        connection.execute("UPDATE runs SET state='running' WHERE run_id IN ('foreign', 'dead')")
-    connection.close()
+    # As a process leaves it that died at the end.
+    alter(database, "UPDATE runs SET state='running' WHERE run_id IN ('foreign', 'dead')")
     players.calls.clear()
     async with on_stage(players, tmp_path) as engine, on_stage(players, tmp_path) as other:
         with pytest.raises(RunConflict, match="process died; resume it"):
@@ -690,16 +695,14 @@ async def test_a_run_that_something_outside_its_steps_ends_keeps_what_was_done(
         handle = await engine.start(workflow, run_id="one")
         await players.entered(breaks_in)
         done = list(players.calls)
-        with sqlite3.connect(tmp_path / "checkpoints.db") as connection:
-            connection.execute(
-                "CREATE TRIGGER full BEFORE INSERT ON writes "
-                "BEGIN SELECT RAISE(ROLLBACK, 'no room'); END"
-            )
+        alter(
+            tmp_path / "checkpoints.db",
+            "CREATE TRIGGER full BEFORE INSERT ON writes "
+            "BEGIN SELECT RAISE(ROLLBACK, 'no room'); END",
+        )
         go_on.set()
         result = await handle.result()
-        with sqlite3.connect(tmp_path / "checkpoints.db") as connection:
-            connection.execute("DROP TRIGGER full")
-        connection.close()
+        alter(tmp_path / "checkpoints.db", "DROP TRIGGER full")
         assert result.status == "failed"
         assert list(result.outputs) == [path for path in done[:-1] if "/" not in path]
         (error,) = result.errors

@@ -131,3 +131,21 @@ async def test_another_engine_stops_a_run(players: Players, tmp_path: Path) -> N
             await other.cancel(handle.id)
             assert (await other.result(handle.id)).status == "cancelled"
         assert players.calls == ["a", "b"]
+
+
+async def test_a_result_that_is_asked_for_while_a_run_goes_on_is_never_that_its_process_died(
+    players: Players, tmp_path: Path
+) -> None:
+    asking = flow({"id": "ask", "approval": {"message": "?"}})
+    async with on_stage(players, tmp_path) as first, on_stage(players, tmp_path) as second:
+
+        async def end_seen_by_second(run_id: str) -> str:
+            while (result := await second.result(run_id)).status == "waiting":
+                pass
+            return result.status
+
+        for _ in range(15):
+            waiting = await first.run(asking)
+            seen = [asyncio.create_task(end_seen_by_second(waiting.run_id)) for _ in range(4)]
+            await first.resume(waiting.run_id, "approve")
+            assert set(await asyncio.gather(*seen)) == {"completed"}
