@@ -1,5 +1,6 @@
 """What an agent is, and the task that one call is given."""
 
+import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, overload, runtime_checkable
@@ -55,6 +56,22 @@ def discard(text: str) -> None:
     """Publish to nobody."""
 
 
+class Pace:
+    """Lets others have their turn now and then, however fast an agent streams."""
+
+    EVERY = 64
+
+    def __init__(self) -> None:
+        """Start counting."""
+        self._pieces = 0
+
+    async def step(self) -> None:
+        """Count one piece of text; give the event loop a turn after so many."""
+        self._pieces += 1
+        if self._pieces % self.EVERY == 0:
+            await asyncio.sleep(0)
+
+
 @dataclass(frozen=True)
 class Task(Mapping[str, Any]):
     """What one call of an agent is given; it also reads like a mapping of its fields."""
@@ -81,6 +98,7 @@ class Task(Mapping[str, Any]):
     """Where a model agent adds what its calls cost."""
     publish: Emit = field(default=discard, repr=False)
     """Publishes streamed text without waiting; ``emit`` is the door for agents."""
+    pace: Pace = field(default_factory=Pace, repr=False, compare=False)
 
     FIELDS: ClassVar[tuple[str, ...]] = (
         "action",
@@ -98,6 +116,7 @@ class Task(Mapping[str, Any]):
     async def emit(self, text: str) -> None:
         """Stream one piece of text to whoever watches the run."""
         self.publish(text)
+        await self.pace.step()
 
     def __getitem__(self, key: str) -> Any:
         """Read a field by name, so ``task["context"]`` works."""

@@ -78,7 +78,7 @@ async def _drain(items: AsyncIterator[Any], task: Task) -> Any:
     async for item in items:
         if isinstance(item, str):
             text.append(item)
-            task.publish(item)
+            await task.emit(item)
         else:
             output = item
     return "".join(text) if output is None else output

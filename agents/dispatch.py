@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stretto.agents.registry import RegisteredAgent
+from stretto.errors import ConfigurationError
 
 Rank = tuple[Any, ...]
 """Orders waiting work, the smallest first: priority of the run, boost, then place in the run."""
@@ -68,7 +69,14 @@ class Dispatcher:
     """
 
     def __init__(self, limit: int | None = None) -> None:
-        """Share ``limit`` slots among everything; None sets no limit beside the agents' own."""
+        """Share ``limit`` slots among everything; None sets no limit beside the agents' own.
+
+        Raises:
+            ConfigurationError: the limit would let nothing run.
+
+        """
+        if limit is not None and limit < 1:
+            raise ConfigurationError(f"a limit of {limit} would let nothing run; give at least 1")
         self._gate = Gate(limit)
         self._agents: dict[str, Gate] = {}
         self._lanes: dict[tuple[int, tuple[str, ...]], Lane] = {}

@@ -107,7 +107,7 @@ class LLMAgent(Agent):
         async for chunk in model.astream([*task.messages, HumanMessage(text)]):
             answer = chunk if answer is None else answer + chunk
             if chunk.text:
-                task.publish(chunk.text)
+                await task.emit(chunk.text)
         if answer is None:
             raise StepFailed("The model gave no answer.", code="empty_answer", retryable=True)
         _count(answer, task.usage)

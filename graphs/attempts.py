@@ -14,7 +14,7 @@ from stretto.agents.agent import Emit, Task, discard
 from stretto.agents.registry import RegisteredAgent
 from stretto.errors import BudgetExceeded, StepFailed, StepTimedOut
 from stretto.graphs.causes import describe, is_retryable, retry_after
-from stretto.graphs.jsonable import as_json
+from stretto.graphs.jsonable import as_json, copied
 from stretto.graphs.spec import Retry
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 CACHE = "stretto", "results"
 """The namespace of results in the host's cache."""
+CacheKey = tuple[tuple[str, ...], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,9 @@ class Attempts:
             StepFailed: the last attempt's failure, or the agent's own exception.
 
         """
-        cached = await self._look_up()
+        caches = self.call.services.cache is not None and self.call.plan.policy.cache is not None
+        key = self._key() if caches else None
+        cached = await self._look_up(key) if key else None
         if cached is not None:
             return cached
         retry = self.call.plan.policy.retry
@@ -55,7 +58,8 @@ class Attempts:
             output = await self._attempt()
         else:
             output = cast(Any, await self._retrying(retry)(self._attempt))
-        await self._remember(output)
+        if key:
+            await self._remember(key, output)
         return Result(output)
 
     def _retrying(self, retry: Retry) -> tenacity.AsyncRetrying:
@@ -94,9 +98,7 @@ class Attempts:
     async def _call_agent(self, agent: RegisteredAgent) -> Any:
         call = self.call
         check_budget(call)
-        task = self.task
-        if call.attempts > 1:
-            task = replace(task, attempt=call.attempts, publish=publisher(call))
+        task = own_copy(self.task, call)
         limit = call.scope.time_left(call.plan.policy.timeout)
         if limit is None:
             return as_json(await run_agent(agent, task), agent.name)
@@ -113,47 +115,62 @@ class Attempts:
             ) from error
         return as_json(output, agent.name)
 
-    def _key(self) -> tuple[tuple[str, ...], str]:
+    def _key(self) -> CacheKey:
         task = self.task
         asked = [a.name for a in self.agents], task.action, task.params, task.input, task.inputs
         return CACHE, hashlib.sha256(to_json(asked)).hexdigest()
 
-    async def _look_up(self) -> Result | None:
+    async def _look_up(self, key: CacheKey) -> Result | None:
         cache = self.call.services.cache
-        if cache is None or self.call.plan.policy.cache is None:
-            return None
-        key = self._key()
-        found = (await cache.aget([key])).get(key)
+        found = (await cache.aget([key])).get(key) if cache else None
         if found is None:
             return None
         self.call.agent = found["agent"]
         self.call.begin(cached=True)
         return Result(found["output"])
 
-    async def _remember(self, output: Any) -> None:
+    async def _remember(self, key: CacheKey, output: Any) -> None:
         cache, policy = self.call.services.cache, self.call.plan.policy.cache
         if cache is None or policy is None:
             return
         ttl = None if policy.ttl is None else max(1, round(policy.ttl))
-        await cache.aset({self._key(): ({"output": output, "agent": self.call.agent}, ttl)})
+        await cache.aset({key: ({"output": output, "agent": self.call.agent}, ttl)})
 
 
 async def run_agent(agent: RegisteredAgent, task: Task) -> Any:
-    """Call an agent; one that raises SystemExit fails its step and does not end the process.
+    """Call an agent; whatever it raises fails its step, and ends neither the run nor the process.
 
     Raises:
-        StepFailed: it raised SystemExit, or was cancelled though nobody cancelled this run.
+        StepFailed: it raised what is meant for the interpreter, or was cancelled though nobody
+            cancelled this run.
 
     """
     try:
         return await agent.run(task)
-    except SystemExit as error:
-        raise StepFailed(f"agent '{agent.name}' tried to end the process") from error
+    except (Exception, GeneratorExit):
+        raise
     except asyncio.CancelledError as error:
         current = asyncio.current_task()
         if current is not None and current.cancelling():
             raise
         raise StepFailed(f"agent '{agent.name}' cancelled itself") from error
+    except BaseException as error:
+        kind = type(error).__name__
+        raise StepFailed(f"agent '{agent.name}' raised {kind}, which ends programs") from error
+
+
+def own_copy(task: Task, call: "StepCall") -> Task:
+    """Give an attempt data of its own: what an agent changes in it reaches nobody else."""
+    inputs = copied(task.inputs)
+    return replace(
+        task,
+        attempt=call.attempts,
+        publish=publisher(call) if call.attempts > 1 else task.publish,
+        params=copied(task.params),
+        inputs=inputs,
+        input=inputs if task.input is task.inputs else copied(task.input),
+        context=copied(task.context),
+    )
 
 
 def publisher(call: "StepCall") -> Emit:

@@ -87,5 +87,12 @@ def describe(error: BaseException) -> tuple[str, str]:
         return error.code, error.message
     if isinstance(error, TimeoutError):
         return "timed_out", str(error) or "the agent's own call timed out"
-    text = str(error) or "no message"
+    text = _text_of(error)
     return "agent_failed", f"{type(error).__name__}: {text}"[:2000]
+
+
+def _text_of(error: BaseException) -> str:
+    try:
+        return str(error) or "no message"
+    except Exception:  # an agent's own exception may fail even at this
+        return "its message cannot be written"

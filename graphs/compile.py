@@ -11,7 +11,7 @@ from langgraph.runtime import Runtime
 from stretto.agents.breaker import Breakers
 from stretto.agents.dispatch import Dispatcher
 from stretto.agents.registry import AgentRegistry
-from stretto.errors import InputInvalid, WorkflowInvalid
+from stretto.errors import Fault, InputInvalid, WorkflowInvalid
 from stretto.graphs.assembly import Assembler
 from stretto.graphs.builder import Builder, Graph, enter
 from stretto.graphs.causes import counts_against_agent
@@ -80,7 +80,7 @@ class _Compiler:
         self._services = services
         self._find = find
         self._nested: dict[str, tuple[Workflow, Graph]] = {}
-        self._begun: set[str] = set()
+        self._under_way: list[str] = []
 
     def graph(
         self, workflow: Workflow, checkpointer: "BaseCheckpointSaver[Any] | None" = None
@@ -96,16 +96,20 @@ class _Compiler:
             add_aftermath(builder, region, workflow, self._services, make_frame, extras)
             entries.append(SETTLE)
         enter_anew(builder, entries)
+        self._under_way.append(workflow.id)
         for reference in references_of(workflow):
-            if reference not in self._begun:  # two workflows may use each other
-                self._begun.add(reference)
-                self.nested(reference)
+            self.nested(reference)
+        self._under_way.pop()
         return builder.compile(checkpointer=checkpointer, name=workflow.id)
 
     def nested(self, reference: str) -> tuple[Workflow, Graph]:
         """Give a workflow that is used as a step, and its graph."""
         if reference not in self._nested:
             workflow = self._find(reference)
+            if workflow.id in self._under_way:
+                circle = " -> ".join([*self._under_way, workflow.id])
+                message = f"Workflows use each other in a circle: {circle}; take one use out."
+                raise WorkflowInvalid([Fault("steps", "cycle", message)], reference)
             if faults := find_faults(workflow, self._services.agents, workflows=self._find):
                 raise WorkflowInvalid(faults, reference)
             self._nested[reference] = workflow, self.graph(workflow)

@@ -14,6 +14,7 @@ from referencing.exceptions import Unresolvable
 from stretto.errors import Fault, InputInvalid
 from stretto.graphs.names import nearest
 from stretto.graphs.paths import join
+from stretto.graphs.patterns import InputValidator
 from stretto.graphs.plaindata import is_dict, is_mapping
 from stretto.graphs.spec import Workflow
 
@@ -153,7 +154,7 @@ def _not_json(data: Any) -> Fault | None:
 def _validator(inputs: str) -> Any:
     schema = input_schema(json.loads(inputs))
     # An empty registry keeps a `$ref` from fetching anything.
-    return Draft202012Validator(
+    return InputValidator(
         schema, registry=Registry(), format_checker=Draft202012Validator.FORMAT_CHECKER
     )
 

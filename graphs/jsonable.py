@@ -6,7 +6,7 @@ from typing import Any
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from stretto.errors import StepFailed
-from stretto.graphs.plaindata import is_dict, is_list
+from stretto.graphs.plaindata import is_dict, is_list, is_mapping
 
 
 def as_json(output: Any, agent: str) -> Any:
@@ -51,3 +51,12 @@ def _not_json(agent: str, reason: str) -> StepFailed:
     return StepFailed(
         f"agent '{agent}' returned something that is no JSON: {reason}", code="not_json"
     )
+
+
+def copied(value: Any) -> Any:
+    """Copy plain data, down to the values that cannot be changed."""
+    if is_mapping(value):
+        return {key: copied(item) for key, item in value.items()}
+    if is_list(value):
+        return [copied(item) for item in value]
+    return value

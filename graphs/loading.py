@@ -41,6 +41,8 @@ def load_file(path: str | Path, workflows: Known = None) -> Workflow:
         message = f"'{file.name}' is no .yaml, .yml, .json or .toml file."
         raise WorkflowInvalid([Fault("", "unknown_format", message)], str(path))
     try:
+        if file.exists() and not (file.is_file() or file.is_dir()):  # a pipe has no end
+            raise ValueError("it is no regular file")
         with file.open("rb") as stream:
             text = stream.read(LIMITS.size + 1)
     except (OSError, ValueError) as error:

@@ -88,7 +88,7 @@ def check_document(data: Any, source: str = "workflow", limits: Limits = LIMITS)
 def _decode(text: bytes | str, findings: Findings) -> str:
     raw = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
     if len(raw) > findings.limits.size:
-        message = f"The text has {len(raw):,} bytes, at most {findings.limits.size:,} are allowed."
+        message = f"The text is longer than the {findings.limits.size:,} bytes that are allowed."
         raise findings.refuse("too_large", message)
     try:
         decoded = raw.decode("utf-8-sig")

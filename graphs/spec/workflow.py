@@ -6,6 +6,7 @@
 import hashlib
 import json
 import re
+import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -60,7 +61,8 @@ class Workflow(Model):
     @property
     def id(self) -> str:
         """The slug of the name, used in commands, URLs and references."""
-        return re.sub(r"[^a-z0-9]+", "_", self.name.lower()).strip("_")
+        plain = unicodedata.normalize("NFKC", self.name).lower()
+        return re.sub(r"[\W_]+", "_", plain).strip("_")
 
     @property
     def digest(self) -> str:

@@ -52,6 +52,11 @@ def _reserved(path: str, step: Step) -> Iterator[Fault]:
         if name in RESERVED:
             message = f"'{name}' has a meaning in expressions; choose another name."
             yield Fault(f"{path}.{key}", "reserved_name", message)
+    if step.id.startswith("__"):
+        message = (
+            f"'{step.id}' begins with two underscores, as LangGraph's own names do; drop them."
+        )
+        yield Fault(f"{path}.id", "reserved_name", message)
 
 
 def _needs(path: str, step: Step, scope: Scope) -> Iterator[Fault]:

@@ -12,6 +12,7 @@ from stretto.errors import Fault
 from stretto.graphs.inputs import InputTypeError, input_schema
 from stretto.graphs.names import nearest
 from stretto.graphs.paths import join
+from stretto.graphs.patterns import bad_patterns
 from stretto.graphs.plaindata import is_dict, is_list
 from stretto.graphs.scopes import Scope
 from stretto.graphs.spec import CronTrigger, Step, Workflow
@@ -50,6 +51,8 @@ def _inputs(workflow: Workflow) -> Iterator[Fault]:
         path = join("inputs", *(parts if whole else parts[1:]))
         yield Fault(path, "bad_schema", f"This is no valid JSON Schema: {error.message}.")
         return
+    for problem in bad_patterns(schema):
+        yield Fault("inputs", "bad_schema", problem)
     for path, reference in _references(schema, ""):
         if not reference.startswith("#"):
             message = f"'{reference}' points outside this document; only '#...' is allowed."

@@ -128,6 +128,44 @@ def test_a_signal_cancels_the_run_and_resuming_gives_the_same_result(
     assert events[-1]["data"]["final_output"]["output"] == {"text": "after held"}
 
 
+STUBBORN = """
+import asyncio
+from stretto import agent
+
+@agent
+async def stubborn(task):
+    while True:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            pass
+"""
+
+
+def test_a_second_signal_ends_the_process_though_an_agent_will_not_stop(
+    started: Started, project: Path
+) -> None:
+    (project / "stubborn.py").write_text(STUBBORN)
+    (project / "stubborn.yaml").write_text("name: s\nsteps: [{id: a, agent: stubborn}]\n")
+    process = started("run", "stubborn.yaml", "--agents", "stubborn.py", "--events")
+    lines_until(process, '"agent_started"', '"stubborn"')
+    process.send_signal(signal.SIGINT)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(1)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(10) == 130
+
+
+@pytest.mark.parametrize("model", ["bogus:x", "openai:tiny-1", "offline:fast"])
+def test_a_model_that_cannot_be_opened_is_bad_usage(
+    stretto: Command, project: Path, model: str
+) -> None:
+    refused = stretto("run", "hold.yaml", "--model", model, "--home", "kept")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr.splitlines()[-1].startswith("error: ")
+    assert stretto("runs", "list", "--home", "kept", "--json").stdout.strip() in ("", "[]")
+
+
 def test_a_reader_that_leaves_ends_the_command_quietly(started: Started, project: Path) -> None:
     process = started("run", "hold.yaml")
     assert process.stdout is not None

@@ -246,3 +246,14 @@ def test_any_sequence_of_events_folds_to_a_sound_status(lines: list[Line]) -> No
     if status.state in ("completed", "failed", "cancelled"):
         after = [line for line in lines if line[1].startswith("workflow")][-1]
         assert status.state == after[1].removeprefix("workflow_")
+
+
+def test_a_run_that_is_cancelled_after_its_process_died_was_active_until_its_last_event() -> None:
+    dead: list[Line] = [
+        (0.0, "workflow_started", None, {}),
+        (2.0, "agent_started", "fetch", {"attempt": 1}),
+        (60.0, "workflow_cancelled", None, {"errors": [], "at_work": False}),
+    ]
+    assert fold(story(*dead), FLOW).total_execution_time == 2.0
+    alive = [*dead[:2], (60.0, "workflow_cancelled", None, {"errors": []})]
+    assert fold(story(*alive), FLOW).total_execution_time == 60.0

@@ -4,10 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-import threading
-import time
 from collections.abc import Awaitable, Callable, Generator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
@@ -23,9 +20,7 @@ if TYPE_CHECKING:
     from stretto.engine.handle import RunHandle
     from stretto.engine.result import RunResult
 
-THREADS = "stretto-agent"
-PATIENCE_SECONDS = 0.5
-"""How long threads of agents that nobody waits for may take to end with the process."""
+SHOW_CURSOR = "\x1b[?25h"
 
 
 class View(Protocol):
@@ -75,9 +70,7 @@ def conduct(engine: "Engine", begin: Begin, stream: TextIO, shape: Shape) -> int
 
     """
     begun, result = asyncio.run(_conducted(engine, begin, view_for(stream, shape)))
-    code = report(result, stream, shape, begun.commands)
-    _leave_threads_behind(code)
-    return code
+    return report(result, stream, shape, begun.commands)
 
 
 def view_for(stream: TextIO, shape: Shape) -> View:
@@ -94,7 +87,6 @@ def view_for(stream: TextIO, shape: Shape) -> View:
 
 async def _conducted(engine: "Engine", begin: Begin, view: View) -> "tuple[Begun, RunResult]":
     loop = asyncio.get_running_loop()
-    loop.set_default_executor(ThreadPoolExecutor(thread_name_prefix=THREADS))
     stop = asyncio.Event()
     with _stopping(lambda: loop.call_soon_threadsafe(stop.set)):
         async with engine:
@@ -105,7 +97,6 @@ async def _conducted(engine: "Engine", begin: Begin, view: View) -> "tuple[Begun
                 result = await begun.handle.result()
             finally:
                 stopper.cancel()
-        _forget_executor(loop)
         return begun, result
 
 
@@ -130,14 +121,20 @@ async def _cancel_when(stop: asyncio.Event, handle: "RunHandle") -> None:
 
 @contextmanager
 def _stopping(ask: Callable[[], Any]) -> Generator[None]:
-    """Turn the first signal into a request; the second one does what signals do."""
+    """Turn the first signal into a request; the second one ends the process, whatever it does."""
     signals = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.getsignal(number) for number in signals}
 
     def first(number: int, frame: FrameType | None) -> None:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for number in signals:
+            signal.signal(number, second)
         ask()
+
+    def second(number: int, frame: FrameType | None) -> None:
+        # An agent that will not be cancelled would keep any gentler end waiting for ever.
+        if is_terminal(sys.stderr):
+            os.write(2, SHOW_CURSOR.encode())
+        os._exit(128 + number)
 
     for number in signals:
         signal.signal(number, first)
@@ -146,20 +143,3 @@ def _stopping(ask: Callable[[], Any]) -> Generator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _forget_executor(loop: asyncio.AbstractEventLoop) -> None:
-    """Keep the loop's end from waiting for a plain function that outlived its deadline."""
-    loop.set_default_executor(ThreadPoolExecutor())
-
-
-def _leave_threads_behind(code: int) -> None:
-    """End the process at once if a cancelled plain function still holds a thread."""
-    until = time.monotonic() + PATIENCE_SECONDS
-    for thread in threading.enumerate():
-        if thread.name.startswith(THREADS):
-            thread.join(max(until - time.monotonic(), 0.0))
-            if thread.is_alive():
-                sys.stdout.flush()
-                sys.stderr.flush()
-                os._exit(code)

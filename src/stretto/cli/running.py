@@ -111,6 +111,8 @@ def run(
         crew = load_crew(agents or [], path.parent if path else None)
         registry = make_registry(crew, model or settings.model)
         check_agents(workflow, registry, path)
+        if model is not None:
+            check_model(model)
         options = {
             "context": read_pairs(context or []),
             "session_id": session,
@@ -120,3 +122,15 @@ def run(
         order = Order(workflow, checked, crew, options, home)
         code = conduct(make_engine(settings, registry), order.begin, stream, shape)
     raise typer.Exit(code)
+
+
+def check_model(name: str) -> None:
+    """Refuse a model that cannot be opened before anything is started.
+
+    Raises:
+        ConfigurationError: no model has this name, or its key is missing.
+
+    """
+    from stretto.agents.models import open_model
+
+    open_model(name)

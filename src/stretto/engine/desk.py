@@ -131,7 +131,7 @@ class RunDesk:
     async def _record_cancelled(self, row: RunRow) -> None:
         """Record that a run on which nobody works is cancelled."""
         log = EventLog(row.run_id, self._records, await self._records.last_seq(row.run_id))
-        log.emit("workflow_cancelled", None, {"errors": []})
+        log.emit("workflow_cancelled", None, {"errors": [], "at_work": False})
         await log.close()
         await self._records.update_run(
             row.run_id, state="cancelled", ended_at=time.time(), deadline_at=None

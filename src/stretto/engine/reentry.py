@@ -93,7 +93,8 @@ def check_same(asked: RunRow, existing: RunRow) -> None:
         RunConflict: the id is used by a run of another workflow or input.
 
     """
-    if (asked.digest, asked.input) != (existing.digest, existing.input):
+    mine = asked.digest, asked.input, asked.context
+    if mine != (existing.digest, existing.input, existing.context):
         raise RunConflict(
             f"there is a run '{asked.run_id}' of another workflow or input; use another run_id"
         )

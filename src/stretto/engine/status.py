@@ -97,7 +97,8 @@ class _View:
         if self.state == "running":
             self.since = event.at
             return
-        self._stop(event.at)
+        # Nobody was at work on a run that is cancelled after its process died.
+        self._stop(event.at if event.data.get("at_work", True) else self.last)
         if self.state == "waiting":
             self._wait(event.data.get("interrupts") or ())
         else:
