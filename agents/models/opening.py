@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 DEFAULT_OPENAI_MODEL = "gpt-4.1-mini"
 """The model asked when there is a key and nobody named one."""
-_POSSIBLE = "'offline', 'openai:NAME', or with stretto[langchain] installed any name of init_chat_model"
+_POSSIBLE = (
+    "'offline', 'openai:NAME', or with stretto[langchain] installed any name of init_chat_model"
+)
 
 
 def open_model(
