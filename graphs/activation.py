@@ -15,8 +15,6 @@ from stretto.graphs.compat import (
     saves_each_step,
     thread_of,
 )
-from stretto.graphs.expressions import Names
-from stretto.graphs.lookup import Outputs, StepFacts
 from stretto.graphs.runtime import Frame, Outcome
 from stretto.graphs.state import CHANNELS, RunState
 
@@ -184,10 +182,6 @@ class Activation:
     def finished(self) -> bool:
         """Whether every step has ended and nobody is inside any more."""
         return self.inside == 0 and self._to_end == 0
-
-    def names(self) -> Names:
-        """Give what expressions of this region can see; values are looked up when used."""
-        return Names(roots=self.frame.roots, outputs=Outputs(self), steps=StepFacts(self))
 
 
 def _nothing() -> None:

@@ -12,6 +12,7 @@ from stretto.events import EventType
 from stretto.graphs.activation import Activation
 from stretto.graphs.attempts import Result
 from stretto.graphs.expressions import Names
+from stretto.graphs.lookup import visible_names
 from stretto.graphs.plan import StepPlan, render
 from stretto.graphs.runtime import ReadyStep, RunScope, Services
 from stretto.graphs.spec import Workflow
@@ -76,7 +77,7 @@ class StepCall:
     @property
     def names(self) -> Names:
         """What the step's expressions can see."""
-        names = self.activation.names()
+        names = visible_names(self.activation)
         return Names(self.roots, names.outputs, names.steps)
 
     def render(self, template: Template) -> Any:

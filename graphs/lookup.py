@@ -2,16 +2,23 @@
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from stretto.graphs.activation import Activation
+from stretto.graphs.activation import Activation
+from stretto.graphs.expressions import Names
+
+
+def visible_names(activation: Activation) -> Names:
+    """Give what expressions of a region can see; values are looked up when used."""
+    return Names(
+        roots=activation.frame.roots, outputs=Outputs(activation), steps=StepFacts(activation)
+    )
 
 
 class _Lookup(Mapping[str, Any]):
     """A mapping over everything visible in a region, computed key by key."""
 
-    def __init__(self, activation: "Activation") -> None:
+    def __init__(self, activation: Activation) -> None:
         self._activation = activation
 
     def __iter__(self) -> Iterator[str]:

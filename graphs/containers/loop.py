@@ -18,6 +18,7 @@ from stretto.graphs.containers.inside import (
 )
 from stretto.graphs.dataflow import StepNode
 from stretto.graphs.expressions import Expression
+from stretto.graphs.lookup import visible_names
 from stretto.graphs.plan import holds
 from stretto.graphs.region import Region
 from stretto.graphs.runtime import Frame
@@ -41,7 +42,7 @@ def loop_work(loop: Loop, nodes: list[StepNode], until: Expression) -> Work:
         ended = (activation.ended(node.plan.step.id) for node in nodes)
         stopped = any(outcome is not None and outcome.status == "not_run" for outcome in ended)
         over = activation.halted is not None or stopped or number >= loop.max_iterations
-        more = not over and not holds(until, activation.names())
+        more = not over and not holds(until, visible_names(activation))
         return {"more": more, "round": number + 1 if more else number}
 
     region = Region(nodes, frame_of_round)

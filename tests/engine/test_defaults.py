@@ -14,7 +14,7 @@ async def test_a_deployments_defaults_of_a_workflow_stand_in_for_what_a_caller_l
     flow = Workflow(
         name="discovery",
         inputs={"symbols": {"type": "array"}, "timeframe": "string"},
-        steps=[Step(id="ask", agent="tell")],
+        steps=(Step(id="ask", agent="tell"),),
     )
 
     @agent

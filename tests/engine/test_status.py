@@ -255,5 +255,5 @@ def test_a_run_that_is_cancelled_after_its_process_died_was_active_until_its_las
         (60.0, "workflow_cancelled", None, {"errors": [], "at_work": False}),
     ]
     assert fold(story(*dead), FLOW).total_execution_time == 2.0
-    alive = [*dead[:2], (60.0, "workflow_cancelled", None, {"errors": []})]
+    alive: list[Line] = [*dead[:2], (60.0, "workflow_cancelled", None, {"errors": []})]
     assert fold(story(*alive), FLOW).total_execution_time == 60.0

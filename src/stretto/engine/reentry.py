@@ -53,8 +53,8 @@ def new_row(
     if priority not in (None, *get_args(Priority)):
         allowed = ", ".join(get_args(Priority))
         raise InputInvalid(f"there is no priority {priority!r}; choose {allowed}")
-    given = {} if input is None else input
-    settled = {} if context is None else context
+    given: Mapping[str, Any] = {} if input is None else input
+    settled: Mapping[str, Any] = {} if context is None else context
     if defaults:
         declared = input_schema(workflow.inputs).get("properties", {})
         given = {**{k: v for k, v in defaults.items() if k in declared}, **given}
