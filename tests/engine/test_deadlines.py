@@ -1,9 +1,7 @@
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 import time_machine
 
 from stretto import Engine, Workflow
@@ -15,17 +13,6 @@ DAY = 86_400.0
 def asking(deadline: Any, on_deadline: str | None = None, **more: Any) -> Workflow:
     approval = {"message": "?", "deadline": deadline, "on_deadline": on_deadline}
     return flow({"id": "ask", "approval": approval}, step("after", "ask"), **more)
-
-
-@pytest.fixture
-def players() -> Players:
-    return Players()
-
-
-@pytest.fixture
-async def engine(players: Players, tmp_path: Path) -> AsyncIterator[Engine]:
-    async with on_stage(players, tmp_path) as opened:
-        yield opened
 
 
 async def ended(engine: Engine, run_id: str) -> Any:

@@ -1,7 +1,7 @@
 import asyncio
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -21,17 +21,6 @@ from stretto.errors import (
 )
 from tests.fakes.openai_server import openai_server
 from tests.fakes.players import CHAIN, Players, collect, flow, on_stage, step, told
-
-
-@pytest.fixture
-def players() -> Players:
-    return Players()
-
-
-@pytest.fixture
-async def engine(players: Players, tmp_path: Path) -> AsyncIterator[Engine]:
-    async with on_stage(players, tmp_path) as opened:
-        yield opened
 
 
 def alter(database: Path, statement: str) -> None:

@@ -1,22 +1,10 @@
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from stretto import Engine
 from tests.fakes.players import CHAIN, Players, collect, flow, on_stage, step, told
-
-
-@pytest.fixture
-def players() -> Players:
-    return Players()
-
-
-@pytest.fixture
-async def engine(players: Players, tmp_path: Path) -> AsyncIterator[Engine]:
-    async with on_stage(players, tmp_path) as opened:
-        yield opened
 
 
 async def test_readers_that_come_early_late_and_afterwards_see_the_same(

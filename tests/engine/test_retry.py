@@ -1,23 +1,10 @@
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from stretto import Engine, Workflow
 from stretto.errors import InputInvalid, RunConflict
-from tests.fakes.players import CHAIN, Players, collect, flow, on_stage, step, told
-
-
-@pytest.fixture
-def players() -> Players:
-    return Players()
-
-
-@pytest.fixture
-async def engine(players: Players, tmp_path: Path) -> AsyncIterator[Engine]:
-    async with on_stage(players, tmp_path) as opened:
-        yield opened
+from tests.fakes.players import CHAIN, Players, collect, flow, step, told
 
 
 async def again(engine: Engine, players: Players, run_id: str, from_step: str | None = None) -> Any:
