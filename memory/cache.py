@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from stretto.errors import ConfigurationError
+from stretto.memory.sqlite import use_wal
 from stretto.memory.strict import strict_serializer  # before LangGraph, see there
 
 # isort: split
@@ -66,7 +67,7 @@ def open_cache(path: Path | None) -> BaseCache[Any]:
     if path is None:
         return InMemoryCache(serde=strict_serializer())
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        use_wal(path)
         return FileCache(path)
     except (sqlite3.Error, OSError) as error:
         raise ConfigurationError(

@@ -1,10 +1,8 @@
 """Database calls that come to their end, whatever becomes of those who make them."""
 
 import asyncio
-import sqlite3
 from collections.abc import Callable, Coroutine
 from functools import wraps
-from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -49,20 +47,3 @@ def finished(method: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Corouti
         return await finish(method(*args, **options))
 
     return whole
-
-
-def check_openable(path: str | Path, **options: Any) -> None:
-    """Open a SQLite file and close it again, before the asynchronous driver opens it.
-
-    When that one cannot open a file, it leaves a thread behind that reports to the event loop
-    later, which may be closed by then.
-
-    Args:
-        path: the file.
-        **options: what ``sqlite3.connect`` is given besides.
-
-    Raises:
-        sqlite3.Error: the file cannot be opened.
-
-    """
-    sqlite3.connect(path, **options).close()

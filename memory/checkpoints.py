@@ -27,10 +27,10 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
-from stretto.memory.calls import check_openable, finish
+from stretto.memory.calls import finish
 from stretto.memory.clock import keep_ids_after
+from stretto.memory.sqlite import BUSY_SECONDS, use_wal
 
-BUSY_SECONDS = 5.0
 MEMORY = "memory:"
 T = TypeVar("T")
 
@@ -162,8 +162,7 @@ def _path(url: str) -> Path | None:
 
 async def _open_sqlite(path: Path) -> SqliteSaver:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        check_openable(path)
+        use_wal(path)
         connection = aiosqlite.connect(path, timeout=BUSY_SECONDS)
         try:
             return await finish(_prepared(connection))

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import sqlite3
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -17,9 +18,9 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from stretto.engine.tables import METADATA, REVISIONS, VERSION_TABLE
 from stretto.errors import ConfigurationError
-from stretto.memory.calls import check_openable, finish
+from stretto.memory.calls import finish
+from stretto.memory.sqlite import BUSY_SECONDS, check_openable, use_wal
 
-BUSY_SECONDS = 5.0
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg"}
 _REMEDIES = {
     "SQLITE_NOTADB": "the file is damaged or no database; move it away or restore a backup",
@@ -49,7 +50,7 @@ def explained(url: URL) -> Generator[None]:
         yield
     except (IntegrityError, ProgrammingError):
         raise
-    except (DBAPIError, OSError) as error:
+    except (DBAPIError, sqlite3.Error, OSError) as error:
         cause = error.orig if isinstance(error, DBAPIError) else error
         shown = url.database if url.get_backend_name() == "sqlite" else url.render_as_string()
         raise ConfigurationError(f"the database {shown} failed: {_remedy(cause)}") from error
@@ -90,6 +91,8 @@ async def open_engine(url: URL) -> AsyncEngine:
 
     """
     with explained(url):
+        if path := _file(url):
+            use_wal(path)
         engine = _connectable(url)
     try:
         with explained(url):
@@ -109,14 +112,20 @@ async def writing(engine: AsyncEngine) -> AsyncGenerator[AsyncConnection]:
             yield connection
 
 
+def _file(url: URL) -> Path | None:
+    """Give the SQLite file that ``url`` names, None for any other database."""
+    if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
+        return None
+    return Path(url.database)
+
+
 def _connectable(url: URL) -> AsyncEngine:
     sqlite = url.get_backend_name() == "sqlite"
     options: dict[str, Any] = {"pool_pre_ping": True}
-    if sqlite and url.database in (None, "", ":memory:"):
-        options = {"poolclass": AsyncAdaptedQueuePool, "pool_size": 1, "max_overflow": 0}
-    elif sqlite:
-        Path(url.database or "").parent.mkdir(parents=True, exist_ok=True)
+    if _file(url):
         options = {"connect_args": {"timeout": BUSY_SECONDS}}
+    elif sqlite:
+        options = {"poolclass": AsyncAdaptedQueuePool, "pool_size": 1, "max_overflow": 0}
     try:
         engine = create_async_engine(url, json_serializer=to_json, **options)
     except ModuleNotFoundError as error:
