@@ -55,8 +55,13 @@ def _not_json(agent: str, reason: str) -> StepFailed:
 
 def copied(value: Any) -> Any:
     """Copy plain data, down to the values that cannot be changed."""
-    if is_mapping(value):
+    if type(value) in _UNCHANGEABLE:  # most values by far, and the checks below are dear
+        return value
+    if is_dict(value) or is_mapping(value):
         return {key: copied(item) for key, item in value.items()}
     if is_list(value):
         return [copied(item) for item in value]
     return value
+
+
+_UNCHANGEABLE = frozenset({str, int, float, bool, type(None)})
