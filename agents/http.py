@@ -1,6 +1,5 @@
 """One HTTP request of a workflow: guarded, bounded, and with its secrets filled in last."""
 
-import os
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -11,8 +10,9 @@ from typing import Any
 import httpx2
 
 from stretto.agents.body import decode_body, read_body
+from stretto.agents.secrets import SECRET, fill_secrets
 from stretto.agents.transport import GuardedTransport, check_url, shown
-from stretto.errors import ConfigurationError, StepFailed
+from stretto.errors import StepFailed
 
 MAX_BYTES = 10_000_000
 MAX_REDIRECTS = 5
@@ -20,7 +20,6 @@ MAX_REDIRECTS = 5
 TIMEOUT = httpx2.Timeout(300.0, connect=10.0)
 RETRYABLE = frozenset({408, 409, 425, 429})
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
-SECRET = re.compile(r"secret://([A-Za-z_][A-Za-z0-9_]*)")
 BODY_HEADERS = ("content-length", "content-type", "content-encoding", "transfer-encoding")
 
 
@@ -76,7 +75,7 @@ async def send_request(
     target = _target(url, query)
     values = {name.lower(): value for name, value in (headers or {}).items()}
     private = {"authorization", "cookie", "host"} | {n for n in values if SECRET.search(values[n])}
-    filled = {name: _fill(value, resolve_secret) for name, value in values.items()}
+    filled = {name: fill_secrets(value, resolve_secret) for name, value in values.items()}
     filled.setdefault("accept-encoding", "gzip")
     transport = GuardedTransport(allow_private=allow_private)
     async with httpx2.AsyncClient(transport=transport, trust_env=False, timeout=TIMEOUT) as client:
@@ -122,24 +121,6 @@ def _target(url: str, query: Mapping[str, Any] | None) -> httpx2.URL:
         raise StepFailed("the url is refused: it is not valid", code="address_refused") from None
     check_url(target)
     return target
-
-
-def _fill(value: str, resolve_secret: Callable[[str], str] | None) -> str:
-    resolve = resolve_secret or os.environ.__getitem__
-
-    def secret(found: re.Match[str]) -> str:
-        name = found[1]
-        try:
-            text = resolve(name)
-        except KeyError:
-            text = ""
-        if not text:
-            raise ConfigurationError(f"the secret {name} is not set; set it in the environment")
-        if not (text.isascii() and text.isprintable()):
-            raise ConfigurationError(f"the secret {name} holds characters no header may carry")
-        return text
-
-    return SECRET.sub(secret, value)
 
 
 async def _follow(

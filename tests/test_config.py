@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from stretto.config import Settings, load_settings
+from stretto.config import ModelSettings, Settings, load_settings
 from stretto.errors import ConfigurationError
 
 NAMES = [*Settings.model_fields, *(f"stretto_{name}" for name in Settings.model_fields)]
@@ -40,6 +40,7 @@ def test_without_any_source_the_defaults_hold(tmp_path: Path) -> None:
     assert settings.environment == "development"
     assert settings.workflows == {}
     assert settings.agents == []
+    assert settings.models == {}
 
 
 def test_the_file_is_below_dotenv_and_dotenv_below_the_environment(
@@ -119,6 +120,54 @@ def test_workflow_defaults_and_agents_are_read(tmp_path: Path) -> None:
     settings = load_settings(tmp_path)
     assert settings.workflows == {"account_analysis": {"account_id": "ACC-1"}}
     assert settings.agents == [{"name": "a"}, {"name": "b"}]
+
+
+def test_what_holds_for_a_model_is_read_and_the_rest_is_taken_from_the_star(
+    tmp_path: Path,
+) -> None:
+    write(
+        tmp_path,
+        '[stretto.models."*"]\ntimeout = 20\nmax_concurrent_calls = 4\n'
+        '[stretto.models."openai:gpt-4.1"]\nmax_concurrent_calls = 2\napi_key = "secret://TEAM"\n'
+        '[stretto.models."openai:gpt-4.1".headers]\nX-Team = "h-hidden"\n',
+    )
+    settings = load_settings(tmp_path)
+    own = settings.model_settings("openai:gpt-4.1")
+    assert (own.timeout, own.max_concurrent_calls) == (20, 2)
+    assert own.api_key == SecretStr("secret://TEAM")
+    assert own.headers == {"X-Team": "h-hidden"}
+    assert settings.model_settings("offline") == ModelSettings(timeout=20, max_concurrent_calls=4)
+    assert "hidden" not in repr(settings)
+
+
+def test_an_unknown_setting_of_a_model_is_refused_with_line_and_nearest_name(
+    tmp_path: Path,
+) -> None:
+    path = write(
+        tmp_path,
+        '[stretto.models."*"]\ntimeout = 20\n[stretto.models."openai:a"]\n\ntimout = 20\n',
+    )
+    message = refused(tmp_path)
+    assert message.startswith(f"{path}, line 5: unknown key 'timout'. Did you mean 'timeout'? ")
+    assert "Allowed: base_url, api_key," in message
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("[stretto.models.a]\ntimeout = 5\nmax_tokens = 0\n", "line 3: models.a.max_tokens: "),
+        ('[stretto.models]\n"a:b" = {timeout = -715}\n', "line 2: models.a:b.timeout: "),
+        ("[stretto.models.a]\n[stretto.models.a.headers]\nX = 715\n", "line 2: models.a.headers"),
+        ("[stretto.models]\na = 715\n", "line 2: models.a: "),
+    ],
+)
+def test_a_wrong_setting_of_a_model_is_refused_unseen(
+    tmp_path: Path, text: str, place: str
+) -> None:
+    path = write(tmp_path, text)
+    message = refused(tmp_path)
+    assert message.startswith(f"{path}, {place}")
+    assert "715" not in message
 
 
 def test_a_level_may_be_written_small(tmp_path: Path) -> None:

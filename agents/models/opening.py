@@ -1,20 +1,41 @@
 """From a model's name to a chat model."""
 
 import os
-from importlib import import_module
-from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
+from stretto.agents.models.providers import open_langchain
+from stretto.agents.secrets import fill_secrets
 from stretto.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
+    from pydantic import SecretStr
+
+    from stretto.config import Settings
 
 DEFAULT_OPENAI_MODEL = "gpt-4.1-mini"
 """The model asked when there is a key and nobody named one."""
-_POSSIBLE = (
-    "'offline', 'openai:NAME', or with stretto[langchain] installed any name of init_chat_model"
-)
+TIMEOUT = 60.0
+_OPENAI_NAMES = ("gpt-", "chatgpt-", "o1", "o3", "o4")
+"""How models of OpenAI begin, which need no ``openai:``."""
+
+
+def chosen_model(name: str | None = None, *, api_key: str | None = None) -> str:
+    """Say which model a name stands for, as settings, limits and prices know it.
+
+    Args:
+        name: a model's name; ``STRETTO_MODEL`` if None, else a small OpenAI model when there is a
+            key, else ``offline``.
+        api_key: OpenAI's key; ``OPENAI_API_KEY`` if None.
+
+    """
+    key = api_key or os.environ.get("OPENAI_API_KEY")
+    chosen = (name or "").strip() or os.environ.get("STRETTO_MODEL", "").strip()
+    chosen = chosen or (f"openai:{DEFAULT_OPENAI_MODEL}" if key else "offline")
+    bare = ":" not in chosen and chosen.startswith(_OPENAI_NAMES)
+    return f"openai:{chosen}" if bare else chosen
 
 
 def open_model(
@@ -22,39 +43,120 @@ def open_model(
     *,
     api_key: str | None = None,
     base_url: str | None = None,
-    timeout: float = 60.0,
+    headers: Mapping[str, str] | None = None,
+    timeout: float = TIMEOUT,
     temperature: float | None = None,
     max_tokens: int | None = None,
 ) -> "BaseChatModel":
     """Open a chat model.
 
-    Retries are off: steps have their own, and the two would multiply.
+    Retries are off: steps have their own, and the two would multiply. No call is made.
 
     Args:
         name: ``offline``, or ``offline:20`` for a word every 20 ms; ``openai:NAME`` for any
-            OpenAI-compatible service; or a name that
-            LangChain's ``init_chat_model`` knows. If None: ``STRETTO_MODEL``, else a small OpenAI
-            model when there is a key, else ``offline``.
-        api_key: the service's key; ``OPENAI_API_KEY`` if None.
-        base_url: the service's address; ``OPENAI_BASE_URL`` if None.
+            OpenAI-compatible service; ``recorded:FILE`` to replay calls, and
+            ``recorded:FILE?record=NAME`` to record those of another model; or a name that
+            LangChain's ``init_chat_model`` knows. If None, see ``chosen_model``.
+        api_key: the service's key; the variable of its provider if None.
+        base_url: the service's address; ``OPENAI_BASE_URL`` for ``openai:NAME`` if None.
+        headers: sent with every call, besides those of the protocol.
         timeout: seconds without an answer before a call fails.
         temperature: how freely words are chosen; the service's default if None.
         max_tokens: the longest answer; the service's default if None.
 
     Raises:
-        ConfigurationError: the key is missing, or no model has this name.
+        ConfigurationError: no model has this name, its key or its package is missing, or a
+            setting does not fit.
 
     """
-    key = api_key or os.environ.get("OPENAI_API_KEY")
-    chosen = (name or os.environ.get("STRETTO_MODEL") or "").strip()
-    chosen = chosen or (f"openai:{DEFAULT_OPENAI_MODEL}" if key else "offline")
-    if chosen.partition(":")[0] == "offline":
-        return _offline(chosen)
-    limits = {"timeout": timeout, "temperature": temperature, "max_tokens": max_tokens}
+    chosen = chosen_model(name, api_key=api_key)
     provider, _, model = chosen.partition(":")
+    if provider == "offline":
+        return _offline(chosen)
+    given: dict[str, Any] = {
+        "api_key": api_key,
+        "base_url": _checked_url(chosen, base_url),
+        "timeout": timeout,
+        "temperature": temperature,
+        "max_tokens": max_tokens,
+    }
+    if provider == "recorded":
+        return _recorded(model, {**given, "headers": headers})
+    for text in (api_key or "", *(headers or {}), *(headers or {}).values()):
+        _refuse_unsendable(chosen, text)
+    given["default_headers"] = dict(headers) if headers else None
     if provider == "openai":
-        return _openai(chosen, model, key, base_url or os.environ.get("OPENAI_BASE_URL"), limits)
-    return _langchain(chosen, {**limits, "api_key": api_key, "base_url": base_url})
+        return _openai(chosen, model, given)
+    return open_langchain(chosen, given)
+
+
+def open_configured(
+    name: str | None,
+    settings: "Settings",
+    resolve_secret: Callable[[str], str] | None = None,
+) -> "BaseChatModel":
+    """Open a chat model as a deployment's settings say; their OpenAI key is for OpenAI only.
+
+    Args:
+        name: the model's name; the one in the settings if None.
+        settings: where its section ``[stretto.models."NAME"]`` is looked for, by the name that
+            ``chosen_model`` gives, or by the recorded model's for ``?record=NAME``.
+        resolve_secret: gives what ``secret://NAME`` stands for; the environment if None.
+
+    Raises:
+        ConfigurationError: as ``open_model``, or a secret is missing.
+
+    """
+    openai_key = _shown(settings.openai_api_key)
+    chosen = chosen_model(name or settings.model, api_key=openai_key)
+    source = chosen.partition("?record=")[2] if chosen.startswith("recorded:") else ""
+    called = chosen_model(source) if source else chosen
+    own = settings.model_settings(called)
+    key, base_url = _shown(own.api_key), own.base_url
+    if called.startswith("openai:"):
+        key, base_url = key or openai_key, base_url or settings.openai_base_url
+    headers = {
+        header: fill_secrets(text, resolve_secret) for header, text in (own.headers or {}).items()
+    }
+    return open_model(
+        chosen,
+        api_key=key and fill_secrets(key, resolve_secret),
+        base_url=base_url,
+        headers=headers,
+        timeout=own.timeout or TIMEOUT,
+        temperature=own.temperature,
+        max_tokens=own.max_tokens,
+    )
+
+
+def _shown(secret: "SecretStr | None") -> str | None:
+    return secret.get_secret_value() if secret else None
+
+
+def _checked_url(name: str, base_url: str | None) -> str | None:
+    if not base_url:
+        return None
+    try:
+        parts = urlsplit(base_url)
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid:
+        message = f"model '{name}': the address '{base_url}' is not like 'https://host/v1'"
+        raise ConfigurationError(message)
+    return base_url
+
+
+def _refuse_unsendable(name: str, text: str) -> None:
+    if not (text.isascii() and text.isprintable()):
+        message = f"model '{name}': its key or a header holds characters no header may carry"
+        raise ConfigurationError(message)
+
+
+def _recorded(place: str, given: dict[str, Any]) -> "BaseChatModel":
+    from stretto.agents.models.recorded import open_recorded
+
+    return open_recorded(place, lambda source: open_model(source, **given))
 
 
 def _offline(name: str) -> "BaseChatModel":
@@ -67,34 +169,19 @@ def _offline(name: str) -> "BaseChatModel":
     return OfflineModel(pace=int(pace or 0) / 1000)
 
 
-def _openai(
-    name: str, model: str, key: str | None, base_url: str | None, limits: dict[str, Any]
-) -> "BaseChatModel":
+def _openai(name: str, model: str, given: dict[str, Any]) -> "BaseChatModel":
+    key = given.pop("api_key") or os.environ.get("OPENAI_API_KEY")
     if not model:
         raise ConfigurationError(f"model '{name}' has no name after 'openai:'")
     if not key:
         message = f"model '{name}' needs a key: set OPENAI_API_KEY, or use the model 'offline'"
         raise ConfigurationError(message)
+    _refuse_unsendable(name, key)
+    if not given["base_url"]:
+        given["base_url"] = _checked_url(name, os.environ.get("OPENAI_BASE_URL"))
     from langchain_openai import ChatOpenAI
     from pydantic import SecretStr
 
     return ChatOpenAI(
-        model=model,
-        api_key=SecretStr(key),
-        base_url=base_url or None,
-        max_retries=0,
-        stream_usage=True,
-        **limits,
+        model=model, api_key=SecretStr(key), max_retries=0, stream_usage=True, **given
     )
-
-
-def _langchain(name: str, settings: dict[str, Any]) -> "BaseChatModel":
-    if find_spec("langchain") is None:
-        raise ConfigurationError(f"There is no model '{name}'; possible are {_POSSIBLE}.")
-    init_chat_model = import_module("langchain.chat_models").init_chat_model
-    given = {key: value for key, value in settings.items() if value is not None}
-    try:
-        return cast("BaseChatModel", init_chat_model(name, max_retries=0, **given))
-    except (ValueError, ImportError) as error:
-        message = f"There is no model '{name}': {error} Possible are {_POSSIBLE}."
-        raise ConfigurationError(message) from error

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dotenv import dotenv_values
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -21,6 +21,28 @@ from stretto.errors import ConfigurationError
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 SETTINGS_FILE = "stretto.toml"
 ENV_FILE = ".env"
+EVERY_MODEL = "*"
+
+
+class ModelSettings(BaseModel):
+    """How one chat model is reached, how often, and at what price; None leaves it open."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    base_url: str | None = None
+    api_key: SecretStr | None = None
+    """The key, or ``secret://NAME`` for that variable of the environment."""
+    headers: dict[str, str] | None = Field(default=None, repr=False)
+    """Sent with every call; ``secret://NAME`` inside a value is replaced by that variable."""
+    timeout: float | None = Field(default=None, gt=0)
+    """Seconds without an answer before a call fails."""
+    temperature: float | None = Field(default=None, ge=0)
+    max_tokens: int | None = Field(default=None, ge=1)
+    requests_per_minute: int | None = Field(default=None, ge=1)
+    max_concurrent_calls: int | None = Field(default=None, ge=1)
+    usd_per_million_input: float | None = Field(default=None, ge=0)
+    """The price of a million input tokens, for models that no price list knows."""
+    usd_per_million_output: float | None = Field(default=None, ge=0)
 
 
 class Settings(BaseSettings):
@@ -55,6 +77,13 @@ class Settings(BaseSettings):
     """Default values by workflow id, from ``[stretto.workflows.NAME]``."""
     agents: list[dict[str, Any]] = Field(default_factory=list[dict[str, Any]])
     """Agents to register, from ``[[agents]]``."""
+    models: dict[str, ModelSettings] = Field(default_factory=dict[str, ModelSettings])
+    """How chat models are called, by name, from ``[stretto.models."NAME"]``; ``*`` is for all."""
+
+    def model_settings(self, name: str) -> ModelSettings:
+        """Give the settings of one model; what it leaves open is taken from ``*``."""
+        every, own = (self.models.get(key, ModelSettings()) for key in (EVERY_MODEL, name))
+        return every.model_copy(update=own.model_dump(exclude_none=True))
 
     @field_validator("log_level", mode="before")
     @classmethod
@@ -139,10 +168,13 @@ def _checked(document: dict[str, Any], text: str, path: Path) -> dict[str, Any]:
 
 
 def _unknown(key: str, known: list[str], line: int | None, path: Path) -> ConfigurationError:
+    return ConfigurationError(f"{path}{_at(line)}: {_unknown_among(key, known)}")
+
+
+def _unknown_among(key: str, known: list[str]) -> str:
     nearest = difflib.get_close_matches(key, known, n=1)
     hint = f"Did you mean '{nearest[0]}'? " if nearest else ""
-    allowed = ", ".join(known)
-    return ConfigurationError(f"{path}{_at(line)}: unknown key '{key}'. {hint}Allowed: {allowed}")
+    return f"unknown key '{key}'. {hint}Allowed: {', '.join(known)}"
 
 
 def _explained(error: ValidationError, text: str, path: Path, env_file: Path) -> str:
@@ -150,6 +182,8 @@ def _explained(error: ValidationError, text: str, path: Path, env_file: Path) ->
     fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
     where, message = [str(part) for part in fault["loc"]], fault["msg"]
     place = _place_of(where, text, path, env_file)
+    if fault["type"] == "extra_forbidden":
+        return f"{place}: {_unknown_among(where[-1], list(ModelSettings.model_fields))}"
     what = message[:1].lower() + message[1:]
     return f"{place}: {'.'.join(where)}: {what}"
 
@@ -163,9 +197,10 @@ def _place_of(where: list[str], text: str, path: Path, env_file: Path) -> str:
             if value and name.lower() == variable:
                 return f"{place}, {name}"
     section, key = ("", field) if field == "agents" else ("stretto", field)
-    if field == "workflows" and len(where) > 1:
-        section, key = "stretto.workflows", where[1]
-    return f"{path}{_at(_line_of(text, section, key))}"
+    if field in ("workflows", "models") and len(where) > 1:
+        section, key = f"stretto.{field}", where[1]
+    line = _line_of(text, f"{section}.{key}", where[2]) if len(where) > 2 else None
+    return f"{path}{_at(line or _line_of(text, section, key))}"
 
 
 def _at(line: int | None) -> str:

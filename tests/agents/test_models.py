@@ -1,13 +1,23 @@
 import re
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from langchain_core.messages import AIMessageChunk, HumanMessage
 from langchain_openai import ChatOpenAI
+from pydantic import SecretStr
 
-from stretto.agents.models import DEFAULT_OPENAI_MODEL, open_model
+from stretto.agents.models import (
+    DEFAULT_OPENAI_MODEL,
+    chosen_model,
+    open_configured,
+    open_model,
+)
 from stretto.agents.models.offline import OfflineModel, count_tokens, extract_answer
+from stretto.config import ModelSettings, Settings
 from stretto.errors import ConfigurationError
+from tests.fakes.openai_server import openai_server
 
 SETTINGS = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "STRETTO_MODEL")
 REQUEST = """Write a note on the account.
@@ -84,9 +94,145 @@ def test_openai_without_a_model_name_is_refused() -> None:
         open_model("openai:", api_key="key-1")
 
 
-def test_an_unknown_model_says_what_is_possible() -> None:
-    with pytest.raises(ConfigurationError, match=r"no model 'nonsense:tiny'.*'openai:NAME'"):
-        open_model("nonsense:tiny")
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [("antropic:claude", "anthropic"), ("ofline", "offline"), ("opnai:gpt-4.1", "openai")],
+)
+def test_an_unknown_model_says_what_is_possible(name: str, nearest: str) -> None:
+    with pytest.raises(ConfigurationError) as failed:
+        open_model(name)
+    message = str(failed.value)
+    assert message.startswith(f"There is no model '{name}'. Did you mean '{nearest}'? ")
+    assert "'openai:NAME'" in message
+    assert "anthropic, " in message
+
+
+def test_a_name_that_is_like_no_other_gets_no_suggestion() -> None:
+    with pytest.raises(ConfigurationError, match=r"no model 'zzz:tiny'\. Possible are 'offline'"):
+        open_model("zzz:tiny")
+
+
+def test_a_missing_provider_package_is_named() -> None:
+    with pytest.raises(ConfigurationError, match="run 'pip install langchain-cohere'"):
+        open_model("cohere:command-r")
+
+
+def test_another_provider_names_its_own_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AZURE_OPENAI_API_KEY", raising=False)
+    with pytest.raises(ConfigurationError, match="'azure_openai:tiny'.*AZURE_OPENAI_API_KEY"):
+        open_model("azure_openai:tiny")
+
+
+PROVIDER = """
+from langchain_core.language_models import FakeListChatModel
+from pydantic import SecretStr
+
+class ChatUpstage(FakeListChatModel):
+    model: str
+    max_retries: int
+    responses: list[str] = ["hello"]
+    upstage_api_key: SecretStr | None = None
+
+    @property
+    def lc_secrets(self):
+        return {"upstage_api_key": "UPSTAGE_API_KEY"}
+"""
+
+
+@pytest.fixture
+def lazy_provider(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A provider's package that would notice a missing key only when called."""
+    (tmp_path / "langchain_upstage.py").write_text(PROVIDER)
+    monkeypatch.syspath_prepend(tmp_path)  # pyright: ignore[reportUnknownMemberType]
+    monkeypatch.delenv("UPSTAGE_API_KEY", raising=False)
+
+
+@pytest.mark.usefixtures("lazy_provider")
+def test_a_key_that_a_provider_would_miss_at_its_first_call_is_missed_at_opening(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(ConfigurationError, match="'upstage:solar' needs a key: set UPSTAGE_API"):
+        open_model("upstage:solar")
+    monkeypatch.setenv("UPSTAGE_API_KEY", "key-1")
+    assert open_model("upstage:solar").invoke("Hi").text == "hello"
+
+
+@pytest.mark.usefixtures("lazy_provider")
+def test_headers_for_a_provider_that_takes_none_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("UPSTAGE_API_KEY", "key-1")
+    with pytest.raises(ConfigurationError, match="takes no headers"):
+        open_model("upstage:solar", headers={"X-Team": "a"})
+
+
+@pytest.mark.parametrize("address", ["localhost:8000", "ftp://host/v1", "http://", "http://h:x/"])
+def test_an_address_that_is_none_is_refused_at_opening(address: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"address '{re.escape(address)}' is not like"):
+        open_model("openai:tiny-1", api_key="key-1", base_url=address)
+
+
+def test_a_broken_address_in_the_environment_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", "localhost:8000")
+    with pytest.raises(ConfigurationError, match="'localhost:8000' is not like"):
+        open_model("openai:tiny-1", api_key="key-1")
+
+
+@pytest.mark.parametrize(
+    "given", [{"api_key": "key\n"}, {"api_key": "k", "headers": {"X-Team": "a\r\nb"}}]
+)
+def test_what_no_header_may_carry_is_refused_unseen(given: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match="no header may carry") as failed:
+        open_model("openai:tiny-1", **given)
+    assert "key\n" not in str(failed.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "chosen"),
+    [("gpt-4.1", "openai:gpt-4.1"), (" offline ", "offline"), ("groq:gpt-x", "groq:gpt-x")],
+)
+def test_a_name_has_one_form(name: str, chosen: str) -> None:
+    assert chosen_model(name) == chosen
+
+
+async def test_a_configured_model_sends_what_its_section_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TEAM_KEY", "key-2")
+    async with openai_server() as server:
+        own = ModelSettings(
+            base_url=server.base_url, api_key=SecretStr("secret://TEAM_KEY"), max_tokens=9
+        )
+        settings = Settings(
+            openai_api_key=SecretStr("key-1"),
+            models={"openai:tiny-1": own, "*": ModelSettings(temperature=0.5, max_tokens=5)},
+        )
+        answer = await open_configured("openai:tiny-1", settings).ainvoke("Hi")
+    assert answer.text == "Hello there."
+    assert server.authorizations == ["bearer key-2"]
+    asked = server.requests[0]
+    assert (asked["max_completion_tokens"], asked["temperature"]) == (9, 0.5)
+
+
+def test_a_configured_model_has_its_headers_and_its_deadline() -> None:
+    own = ModelSettings(headers={"X-Team": "Bearer secret://TEAM"}, timeout=5)
+    settings = Settings(openai_api_key=SecretStr("key-1"), models={"openai:tiny-1": own})
+    model = open_configured("openai:tiny-1", settings, {"TEAM": "t-1"}.__getitem__)
+    assert isinstance(model, ChatOpenAI)
+    assert (model.default_headers, model.request_timeout) == ({"X-Team": "Bearer t-1"}, 5.0)
+
+
+def test_a_configured_model_without_its_secret_names_it() -> None:
+    own = ModelSettings(api_key=SecretStr("secret://NOBODYS_KEY"))
+    with pytest.raises(ConfigurationError, match="the secret NOBODYS_KEY is not set"):
+        open_configured("openai:tiny-1", Settings(models={"openai:tiny-1": own}))
+
+
+@pytest.mark.usefixtures("lazy_provider")
+def test_the_key_for_openai_is_given_to_nobody_else() -> None:
+    settings = Settings(openai_api_key=SecretStr("key-1"))
+    with pytest.raises(ConfigurationError, match="needs a key: set UPSTAGE_API_KEY"):
+        open_configured("upstage:solar", settings)
 
 
 def test_the_offline_answer_keeps_the_most_telling_lines_and_all_steps() -> None:
