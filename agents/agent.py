@@ -10,6 +10,8 @@ from stretto.agents.usage import Usage
 
 Emit = Callable[[str], None]
 """Publishes one piece of streamed text."""
+OpenModel = Callable[[str | None], Any]
+"""Opens a chat model by name; None is the deployment's usual one."""
 Notify = Callable[[str, dict[str, Any]], None]
 """Publishes what else happens in a call: its kind (``tool_call``, ``reasoning``), its data."""
 KNOWN_CAPABILITIES = (
@@ -124,6 +126,22 @@ class Agent:
     """How steps call it; the class name when empty."""
     capabilities: frozenset[str] | set[str] = frozenset()
     max_concurrent_tasks: int = 5
+
+
+class PreparedAgent(Agent):
+    """An agent that opens something before its first call; an engine lets it before a run."""
+
+    async def prepare(self, open_model: OpenModel | None = None) -> None:
+        """Open what is needed, once.
+
+        Args:
+            open_model: opens a chat model by name as the deployment's settings say.
+
+        Raises:
+            ConfigurationError: something is not there.
+
+        """
+        raise NotImplementedError
 
 
 @runtime_checkable

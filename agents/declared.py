@@ -2,11 +2,14 @@
 
 import importlib
 import sys
+import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, cast
+
+import yaml
 
 from stretto.errors import ConfigurationError
 
@@ -52,8 +55,29 @@ def read_declarations(entries: Any, source: str, folder: Path) -> list[Declarati
     """
     if not isinstance(entries, list):
         raise ConfigurationError(f"{source}: 'agents' is a list of agents")
-    listed = enumerate(cast(list[Any], entries))
+    listed = enumerate(entries)
     return [_declaration(entry, f"{source}: agents[{i}]", folder) for i, entry in listed]
+
+
+def load_declarations(path: Path) -> list[Declaration]:
+    """Read a file that declares agents: YAML, JSON or TOML with a list ``agents``.
+
+    Raises:
+        ConfigurationError: it cannot be read, or declares no agents.
+
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        if path.suffix == ".toml":
+            document: Any = tomllib.loads(text)
+        else:  # JSON is YAML too
+            document = yaml.safe_load(text)
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigurationError(f"{path}: the agents in it cannot be read: {reason}") from error
+    if not isinstance(document, Mapping) or "agents" not in document:
+        raise ConfigurationError(f"{path} declares no agents; give it a list 'agents'")
+    return read_declarations(cast(Any, document)["agents"], str(path), path.parent)
 
 
 def _declaration(entry: Any, where: str, folder: Path) -> Declaration:
@@ -102,21 +126,43 @@ def make_agent(declared: Declaration, model: Any = None) -> Any:
         ConfigurationError: its type cannot be imported, or its class takes other arguments.
 
     """
-    target = find_type(declared.type, declared.folder)
-    called = f"agent '{declared.name or declared.type}'"
     config = dict(declared.config)
     if declared.type == "llm":
         from stretto.agents.llm.declared import llm_arguments
 
         config = llm_arguments(config, declared.name or "llm", declared.folder, model)
+    elif declared.type in KINDS and declared.name:
+        config = {"name": declared.name, **config}
+    target = find_type(declared.type, declared.folder)
+    return _called(target, declared.name or declared.type, config)
+
+
+def made(target: Any, name: str, config: Mapping[str, Any] | None) -> Any:
+    """Make an agent of its class, of the name of a type, or take it as it is.
+
+    Args:
+        target: a class; a type as files name it; or an instance or function.
+        name: what the agent is called.
+        config: keyword arguments of the class.
+
+    Raises:
+        ConfigurationError: there is no such type, or it takes other arguments.
+
+    """
+    if isinstance(target, str):
+        return make_agent(Declaration(target, name, config=dict(config or {})))
+    return _called(target, name, dict(config or {}))
+
+
+def _called(target: Any, name: str, config: dict[str, Any]) -> Any:
     if not isinstance(target, type):
         if config:
-            raise ConfigurationError(f"{called}: 'config' is for a class, {declared.type} is none")
+            raise ConfigurationError(f"agent '{name}': 'config' is for a class, and this is none")
         return target
     try:
         return target(**config)
     except TypeError as error:
-        raise ConfigurationError(f"{called} cannot be made of its config: {error}") from error
+        raise ConfigurationError(f"agent '{name}' cannot be made of its config: {error}") from error
 
 
 def find_type(name: str, folder: Path | None = None) -> Any:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from stretto.agents.agent import Agent, Task
+from stretto.agents.agent import OpenModel, PreparedAgent, Task
 from stretto.agents.llm.mcp import McpServer
 from stretto.agents.llm.output import OutputSchema
 from stretto.agents.llm.tools import check_tools
@@ -30,7 +30,7 @@ MAX_MODEL_CALLS = 12
 """Calls of the model that one task may take, tools and repair included."""
 
 
-class LLMAgent(Agent):
+class LLMAgent(PreparedAgent):
     """Renders a prompt, lets a model work on it with tools, and gives its answer back."""
 
     def __init__(
@@ -97,15 +97,18 @@ class LLMAgent(Agent):
         await self.prepare()
         return await self.answer(task, self.values(task))
 
-    async def prepare(self) -> None:
+    async def prepare(self, open_model: OpenModel | None = None) -> None:
         """Load the prompt and open the models, in a thread: both read files and import a lot.
+
+        Args:
+            open_model: opens models by name; by the environment alone if None.
 
         Raises:
             ConfigurationError: the prompt, a model, its key or a tool's server is not there.
 
         """
         if self._conversation is None:
-            self._conversation = await self._open()
+            self._conversation = await self._open(open_model)
 
     def values(self, task: Task) -> dict[str, Any]:
         """Give the values that the prompt asks for, as far as the task has them."""
@@ -150,18 +153,20 @@ class LLMAgent(Agent):
             self._prompt = load_prompt(source) if named else prompt_from_text(source, self.name)
         return self._prompt
 
-    async def _open(self) -> "Conversation":
-        begin, models, tools = await in_thread(self._load)
+    async def _open(self, open_model: OpenModel | None) -> "Conversation":
+        begin, models, tools = await in_thread(self._load, open_model)
         for tool in self._tools:
             if isinstance(tool, McpServer):
                 tools += await tool.load()
         return begin(self.name, models, tools, self._output, self._most)
 
-    def _load(self) -> "tuple[type[Conversation], list[KnownModel], list[BaseTool]]":
+    def _load(
+        self, open_model: OpenModel | None
+    ) -> "tuple[type[Conversation], list[KnownModel], list[BaseTool]]":
         from stretto.agents.llm.conversation import Conversation
         from stretto.agents.llm.tools import make_tools
         from stretto.agents.models.known import know_model
 
         self._loaded_prompt()
-        models = [know_model(source) for source in self._models]
+        models = [know_model(source, open_model) for source in self._models]
         return Conversation, models, make_tools(self._tools)

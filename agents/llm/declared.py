@@ -49,7 +49,9 @@ def _tool(entry: Any, agent: str, folder: Path) -> Any:
     kind = fields.pop("type", None)
     if kind not in kinds:
         known = "'http' or 'mcp'"
-        message = f"agent '{agent}': the type of tool '{fields.get('name')}' is {known}, not {kind!r}"
+        message = (
+            f"agent '{agent}': the type of tool '{fields.get('name')}' is {known}, not {kind!r}"
+        )
         raise ConfigurationError(message)
     try:
         return kinds[kind](**fields)

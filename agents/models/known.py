@@ -1,10 +1,11 @@
 """A chat model that is open, with what it is called and where it is."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from stretto.agents.models.opening import open_model
+from stretto.agents.models import opening
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -20,18 +21,22 @@ class KnownModel:
     """The service's URL; empty for the provider's own or for none."""
 
 
-def know_model(source: "str | BaseChatModel | partial[BaseChatModel] | None") -> KnownModel:
+def know_model(
+    source: "str | BaseChatModel | partial[BaseChatModel] | None",
+    open_model: "Callable[[str | None], BaseChatModel] | None" = None,
+) -> KnownModel:
     """Open a model, unless it is open, and find out what it is called.
 
     Args:
         source: its name (see ``open_model``), a chat model, or a ``partial`` that opens one.
+        open_model: opens a model by name; by the environment alone if None.
 
     Raises:
         ConfigurationError: no model has this name, or its key is missing.
 
     """
     if source is None or isinstance(source, str):
-        chat = open_model(source)
+        chat = (open_model or opening.open_model)(source)
     else:
         chat = source() if isinstance(source, partial) else source
     name: Any = getattr(chat, "model_name", None) or getattr(chat, "model", None)

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from stretto.cli.board import who_does
 from stretto.cli.crew import load_crew, make_registry
+from stretto.cli.deployment import read_settings
 from stretto.cli.guard import INVALID, explain, fault_line, guarded, say
 from stretto.cli.options import Agents, AsJson, Source
 from stretto.cli.sources import check_agents, find_workflow
@@ -71,7 +72,7 @@ def _checked(file: str, agents: list[str], look_at_agents: bool) -> "Workflow":
     workflow = load_file(path)
     if look_at_agents:
         try:
-            registry = make_registry(load_crew(agents, path.parent), None)
+            registry = make_registry(load_crew(agents, path.parent), read_settings(), None)
         except StrettoError as error:
             raise WorkflowInvalid([Fault("", error.code, explain(error))], file) from error
         check_agents(workflow, registry, path)
