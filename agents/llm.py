@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from stretto.agents.agent import Agent, Task, Usage
@@ -69,6 +70,8 @@ class LLMAgent(Agent):
         Raises:
             StepFailed: the answer was cut off (``truncated_answer``), filtered
                 (``filtered_answer``) or empty (``empty_answer``).
+            ModelFailed: the service refused the call, or there is no answer that can be read;
+                see ``translated``.
             ConfigurationError: the prompt or the model is not there, or a value is missing.
 
         """
@@ -81,6 +84,7 @@ class LLMAgent(Agent):
             await in_thread(self._prepare)
 
     def _prepare(self) -> None:
+        import_module("stretto.agents.models.toolcalls")
         self._loaded_prompt()
         self._opened_model()
 
@@ -100,14 +104,17 @@ class LLMAgent(Agent):
         await self.prepare()
         from langchain_core.messages import HumanMessage
 
+        from stretto.agents.models.failures import model_failures
+
         text = self._loaded_prompt().render(**values)
         model = self._opened_model()
         task.usage.add(Usage(calls=1))
         answer: AIMessageChunk | None = None
-        async for chunk in model.astream([*task.messages, HumanMessage(text)]):
-            answer = chunk if answer is None else answer + chunk
-            if chunk.text:
-                await task.emit(chunk.text)
+        with model_failures(model):
+            async for chunk in model.astream([*task.messages, HumanMessage(text)]):
+                answer = chunk if answer is None else answer + chunk
+                if chunk.text:
+                    await task.emit(chunk.text)
         if answer is None:
             raise StepFailed("The model gave no answer.", code="empty_answer", retryable=True)
         _count(answer, task.usage)
@@ -144,6 +151,8 @@ def _count(answer: "AIMessageChunk", usage: Usage) -> None:
 
 
 def _refuse_incomplete(answer: "AIMessageChunk") -> None:
+    from stretto.agents.models.toolcalls import refuse_broken_calls
+
     facts: dict[str, Any] = answer.response_metadata
     ending = next((str(facts[key]).lower() for key in _ENDINGS if facts.get(key)), None)
     if ending in _TOO_LONG:
@@ -155,5 +164,6 @@ def _refuse_incomplete(answer: "AIMessageChunk") -> None:
     if ending is None and facts.get("model_provider") in _ALWAYS_SAY_WHY:
         message = "The model's answer broke off before its end."
         raise StepFailed(message, code="truncated_answer", retryable=True)
+    refuse_broken_calls(answer)
     if not answer.text.strip():
         raise StepFailed("The model gave an empty answer.", code="empty_answer", retryable=True)

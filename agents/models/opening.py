@@ -42,7 +42,8 @@ def open_model(
         max_tokens: the longest answer; the service's default if None.
 
     Raises:
-        ConfigurationError: the key is missing, or no model has this name.
+        ConfigurationError: the key is missing, no model has this name, or ``base_url`` is no
+            address.
 
     """
     key = api_key or os.environ.get("OPENAI_API_KEY")
@@ -78,12 +79,19 @@ def _openai(
     from langchain_openai import ChatOpenAI
     from pydantic import SecretStr
 
+    from stretto.agents.models.client import bounded_client, check_address
+
+    if base_url:
+        check_address(base_url)
     return ChatOpenAI(
         model=model,
         api_key=SecretStr(key),
         base_url=base_url or None,
         max_retries=0,
         stream_usage=True,
+        stream_chunk_timeout=limits["timeout"],
+        http_async_client=bounded_client(),
+        openai_proxy="",  # the client above knows the proxy
         **limits,
     )
 
