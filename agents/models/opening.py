@@ -76,14 +76,14 @@ def _openai(
     if not key:
         message = f"model '{name}' needs a key: set OPENAI_API_KEY, or use the model 'offline'"
         raise ConfigurationError(message)
-    from langchain_openai import ChatOpenAI
     from pydantic import SecretStr
 
     from stretto.agents.models.client import bounded_client, check_address
+    from stretto.agents.models.strict import StrictChatOpenAI
 
     if base_url:
         check_address(base_url)
-    return ChatOpenAI(
+    return StrictChatOpenAI(
         model=model,
         api_key=SecretStr(key),
         base_url=base_url or None,

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import socket
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.messages.tool import tool_call_chunk
+from langchain_core.tools import tool
 from pydantic import BaseModel
 
 from stretto.agents.models import open_model
@@ -167,3 +169,35 @@ def test_a_tool_call_is_refused_unless_its_arguments_are_an_object(arguments: st
 def test_a_tool_call_with_an_object_is_fine(arguments: str) -> None:
     refuse_broken_calls(calling(arguments))
     refuse_broken_calls(AIMessage("no call at all"))
+
+
+async def cities_looked_up(model: BaseChatModel, found: list[str]) -> None:
+    """Run an agent of LangChain that streams and has a tool, which notes what it is called with."""
+
+    @tool
+    async def look_up(city: str) -> str:
+        """Look a city up."""
+        found.append(city)
+        return city
+
+    create_agent: Any = import_module("langchain.agents").create_agent  # its types are partial
+    agent = create_agent(model, [look_up])
+    async for _ in agent.astream({"messages": "Hi."}, stream_mode="messages"):
+        pass
+
+
+@pytest.mark.parametrize("midway", [False, True], ids=["broken", "cut"])
+async def test_an_agent_calls_no_tool_with_half_of_its_arguments(midway: bool) -> None:
+    found: list[str] = []
+    async with openai_server(fault="malformed_arguments", midway=midway) as server:
+        with pytest.raises(ModelFailed) as failure:
+            await cities_looked_up(model_of(server), found)
+    assert (failure.value.code, found) == ("bad_answer", [])
+
+
+async def test_an_agent_calls_its_tools_with_what_was_streamed() -> None:
+    found: list[str] = []
+    calls = (("look_up", '{"city": "Paris"}'), ("look_up", '{"city": "Rome"}'))
+    async with openai_server(tool_calls=calls) as server:
+        await cities_looked_up(model_of(server), found)
+    assert (sorted(found), len(server.calls)) == (["Paris", "Rome"], 2)
