@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from stretto.agents.models.toolcalls import refuse_broken_calls
 from stretto.agents.usage import Usage
 from stretto.errors import StepFailed
 
@@ -47,9 +48,6 @@ def refuse_incomplete(answer: "AIMessage") -> None:
     if ending is None and facts.get("model_provider") in _ALWAYS_SAY_WHY:
         message = "The model's answer broke off before its end."
         raise StepFailed(message, code="truncated_answer", retryable=True)
-    if answer.invalid_tool_calls:
-        name = answer.invalid_tool_calls[0].get("name")
-        message = f"The model called '{name}' with arguments that are no JSON."
-        raise StepFailed(message, code="bad_answer", retryable=True)
+    refuse_broken_calls(answer)
     if not (answer.text.strip() or answer.tool_calls):
         raise StepFailed("The model gave an empty answer.", code="empty_answer", retryable=True)

@@ -9,6 +9,7 @@ from langchain_core.messages import AIMessage
 
 from stretto.agents.agent import Task
 from stretto.agents.llm.answer import refuse_incomplete, usage_of
+from stretto.agents.models.failures import model_failures
 from stretto.agents.models.known import KnownModel
 from stretto.agents.usage import Usage
 from stretto.errors import StepFailed
@@ -69,7 +70,8 @@ class ModelCalls(AgentMiddleware[Any, Any, Any]):
         async def call() -> Response | StructuredOutputError:
             task.usage.add(Usage(calls=1))
             try:
-                response = await handler(request.override(model=model.chat))
+                with model_failures(model.chat):
+                    response = await handler(request.override(model=model.chat))
             except StructuredOutputError as error:  # the model did answer
                 self._take(task, model, error.ai_message)
                 return error
