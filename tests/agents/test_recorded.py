@@ -2,12 +2,12 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+import re
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
-from langchain.agents import create_agent
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 from pydantic import BaseModel
@@ -44,6 +44,7 @@ class Verdict(BaseModel):
     score: float
 
 
+create_agent: Any = import_module("langchain.agents").create_agent  # its types are half known
 ASKED = "Use lookup_owner(account_id=ACC-1).\n<data>\nlevel: high\nscore: 0.5\n</data>"
 
 
@@ -112,7 +113,7 @@ def test_the_same_question_is_answered_in_the_recorded_order_then_as_the_last_ti
 def test_an_agent_with_a_tool_and_a_schema_runs_the_same_from_the_file(tape: Path) -> None:
     def run(model: BaseChatModel) -> dict[str, Any]:
         agent = create_agent(model, [lookup_owner], response_format=Verdict)
-        return agent.invoke({"messages": [HumanMessage(ASKED)]})
+        return dict(agent.invoke({"messages": [HumanMessage(ASKED)]}))
 
     first, again = run(recording(tape)), run(replaying(tape))
     assert first["structured_response"] == Verdict(level="high", score=0.5)
@@ -222,28 +223,24 @@ def test_calls_of_several_models_are_told_apart(tape: Path) -> None:
         open_model(f"recorded:{tape}?model=nobody")
 
 
-def changed(line: str) -> str:
-    return line.replace('"Hi"', '"Ho"', 1)
-
-
 @pytest.mark.parametrize(
-    ("spoil", "reason"),
+    ("found", "put", "reason"),
     [
-        (lambda line: line[:-30], "this is no recorded call"),
-        (lambda line: "[1]", "this is no recorded call"),
-        (lambda line: '{"request": {"model": "m"}, "answer": []}', "this is no recorded call"),
-        (lambda line: '{"request": {"model": "m", "messages": [1]}}', "this is no recorded call"),
-        (changed, "the call was changed after it was recorded"),
+        ("}]}", "", "this is no recorded call"),
+        (".*", "[1]", "this is no recorded call"),
+        (".*", '{"request": {"model": "m"}, "answer": []}', "this is no recorded call"),
+        (".*", '{"request": {"model": "m", "messages": [1]}}', "this is no recorded call"),
+        ('"Hi"', '"Ho"', "the call was changed after it was recorded"),
     ],
 )
 def test_a_broken_line_is_refused_at_opening_with_its_number(
-    tape: Path, spoil: Callable[[str], str], reason: str
+    tape: Path, found: str, put: str, reason: str
 ) -> None:
     model = recording(tape)
     model.invoke("Hello")
     model.invoke("Hi")
     first, second = tape.read_text().splitlines()
-    tape.write_text(f"{first}\n{spoil(second)}\n")
+    tape.write_text(f"{first}\n{re.sub(found, put, second, count=1)}\n")
     with pytest.raises(ConfigurationError) as failed:
         replaying(tape)
     assert str(failed.value).startswith(f"{tape}, line 2: {reason}; ")

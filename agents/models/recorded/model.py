@@ -1,8 +1,6 @@
 """The chat model that records or replays."""
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from functools import reduce
-from operator import add
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,6 +12,7 @@ from langchain_core.messages import (
     BaseMessage,
     message_chunk_to_message,
 )
+from langchain_core.messages.ai import add_ai_message_chunks
 from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable, RunnableConfig
@@ -204,7 +203,7 @@ def _replayed(answer: Sequence[AIMessageChunk]) -> Iterator[AIMessageChunk]:
 
 
 def _whole(answer: Sequence[AIMessageChunk]) -> ChatResult:
-    message = message_chunk_to_message(reduce(add, _replayed(answer)))
+    message = message_chunk_to_message(add_ai_message_chunks(*_replayed(answer)))
     return ChatResult(generations=[ChatGeneration(message=message)])
 
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 from langchain_core.utils.function_calling import convert_to_openai_tool
@@ -86,13 +86,14 @@ def _place(call_id: str | None, calls: dict[str, int]) -> int:
     return calls.setdefault(call_id or "", len(calls) + 1)
 
 
-def _parts(content: Any) -> Any:
-    if isinstance(content, list):
-        return [_parts(part) for part in cast("list[Any]", content)]
-    if isinstance(content, dict):
-        part = cast("dict[str, Any]", content)
-        return {name: value for name, value in part.items() if name not in _CHANGING}
-    return content
+def _parts(content: str | list[str | dict[str, Any]]) -> Any:
+    return content if isinstance(content, str) else [_part(part) for part in content]
+
+
+def _part(part: str | dict[str, Any]) -> Any:
+    if isinstance(part, str):
+        return part
+    return {name: value for name, value in part.items() if name not in _CHANGING}
 
 
 def _plain(value: Any) -> Any:
