@@ -6,6 +6,7 @@ from typing import Any, TypeGuard
 
 from stretto.agents.dispatch import Gate
 from stretto.errors import StepFailed
+from stretto.graphs.asking import approval_work
 from stretto.graphs.attempts import Result
 from stretto.graphs.builder import Graph
 from stretto.graphs.call import StepCall, Work
@@ -30,13 +31,12 @@ from stretto.graphs.plan import (
     names_in,
     plan_steps,
 )
+from stretto.graphs.requests import http_work
 from stretto.graphs.runtime import Services
 from stretto.graphs.spec import Fallback, Map, Policy, Step, Workflow
 from stretto.graphs.templates import compile_template
 from stretto.graphs.works import (
     agent_work,
-    approval_work,
-    http_work,
     other_agent_work,
     transform_work,
     transformed,

@@ -6,15 +6,13 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError, ValidationError
-from referencing import Registry
 from referencing.exceptions import Unresolvable
 
 from stretto.errors import Fault, InputInvalid
+from stretto.graphs.fitting import validator_of
 from stretto.graphs.names import nearest
 from stretto.graphs.paths import join
-from stretto.graphs.patterns import InputValidator
 from stretto.graphs.plaindata import is_dict, is_mapping
 from stretto.graphs.spec import Workflow
 
@@ -152,12 +150,7 @@ def _not_json(data: Any) -> Fault | None:
 
 @lru_cache(maxsize=256)
 def _validator(inputs: str) -> Any:
-    schema = input_schema(json.loads(inputs))
-    # An empty registry keeps a `$ref` from fetching anything.
-    nothing: Registry[Any] = Registry()
-    return InputValidator(
-        schema, registry=nothing, format_checker=Draft202012Validator.FORMAT_CHECKER
-    )
+    return validator_of(input_schema(json.loads(inputs)))
 
 
 def _fill(value: Any, schema: Any) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
+from stretto.agents.human import Asked, Question
 from stretto.errors import StepFailed
 from stretto.graphs.plaindata import is_dict, is_list, is_mapping
 
@@ -17,11 +18,14 @@ def as_json(output: Any, agent: str) -> Any:
         agent: its name, for the message.
 
     Raises:
+        Asked: it is a question to a person, which has an answer in place of an output.
         StepFailed: it holds something that JSON has no form for.
 
     """
     if output is None or isinstance(output, str | bool):
         return output
+    if isinstance(output, Question):
+        raise Asked(output)
     try:
         plain = to_jsonable_python(output)
     except (PydanticSerializationError, ValueError, RecursionError, UnicodeError) as error:

@@ -91,8 +91,8 @@ class RunScope:
     ready: list[ReadyStep] = field(default_factory=list[ReadyStep])
     given: Given | None = None
     """What the caller gave, from an engine that keeps it; None when the graph's state has it."""
-    asked_until: Mapping[str, float] = field(default_factory=dict[str, float])
-    """Deadlines of the questions that were asked before the run was entered again, by path."""
+    asked: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
+    """The questions that were open when the run was entered again, by path; they stay as put."""
     order: int = 0
     doomed: bool = False
     """Whether a failure that ends the run has happened."""

@@ -89,6 +89,7 @@ def _places(step: Step) -> Iterator[tuple[str, Form, Any]]:
         yield "map.over", "reference", step.map.over
     if step.approval:
         yield "approval.message", "template", step.approval.message
+        yield "approval.edit", "template", step.approval.edit
     if step.http:
         for key in ("url", "headers", "query", "json_", "body"):
             yield f"http.{key.strip('_')}", "template", getattr(step.http, key)

@@ -1,21 +1,18 @@
-"""What each plain kind of step does: an agent call, an HTTP request, an approval, a transform."""
+"""What the plain kinds of step do: an agent call, a transform."""
 
-import time
-from collections.abc import Awaitable, Callable
-from typing import Any, cast
-
-from langgraph.types import interrupt
+from collections.abc import Callable
+from typing import Any
 
 from stretto.agents.agent import Task
-from stretto.agents.http import send_request
+from stretto.agents.human import Asked
 from stretto.agents.registry import AgentRegistry, RegisteredAgent
 from stretto.errors import StepFailed
+from stretto.graphs.asking import ask, ask_again
 from stretto.graphs.attempts import Attempts, Result, publisher
 from stretto.graphs.call import StepCall, Work
 from stretto.graphs.expressions import Expression, compile_expression
 from stretto.graphs.plan import StepPlan, holds
-from stretto.graphs.spec import Approval, Http, OtherAgent, Step
-from stretto.graphs.templates import compile_template
+from stretto.graphs.spec import OtherAgent, Step
 from stretto.graphs.transforms import TransformError, apply_transforms
 
 Choose = Callable[[StepCall], tuple[RegisteredAgent, ...]]
@@ -40,7 +37,7 @@ def agent_work(plan: StepPlan, agents: AgentRegistry) -> Work:
     choose = _chooser(plan.step, plan.declared, agents)
 
     async def run(call: StepCall) -> Result:
-        return await Attempts(call, choose(call), _task(call)).run()
+        return ask_again(call) or await _asked_or_done(call, choose(call))
 
     return run
 
@@ -52,7 +49,7 @@ def other_agent_work(plan: StepPlan, agents: AgentRegistry) -> Work | None:
         return None
 
     async def run(call: StepCall) -> Result:
-        return await Attempts(call, (agents.get(other.agent),), _task(call)).run()
+        return await _asked_or_done(call, (agents.get(other.agent),))
 
     return run
 
@@ -67,84 +64,12 @@ def transform_work(plan: StepPlan) -> Work:
     return run
 
 
-def http_work(plan: StepPlan, http: Http) -> Work:
-    """Send one request; its retries and deadline are those of an agent call."""
-    request = compile_template(
-        {
-            "url": http.url,
-            "headers": http.headers,
-            "query": http.query,
-            "json": http.json_,
-            "body": http.body,
-        },
-        plan.declared,
-    )
-
-    async def send(task: Task) -> Any:
-        return await send_request(
-            method=http.method, allow_private=http.allow_private, **task.params
-        )
-
-    client = RegisteredAgent("http", frozenset(), 100, send_agent(send))
-
-    async def run(call: StepCall) -> Result:
-        task = Task(params=call.render(request), run_id=call.scope.run["id"])
-        return await Attempts(call, (client,), task).run()
-
-    return run
-
-
-def approval_work(plan: StepPlan, approval: Approval) -> Work:
-    """Ask a person, and ask again as long as the answer is none of the options."""
-    message = compile_template(approval.message, plan.declared)
-
-    async def run(call: StepCall) -> Result:
-        call.begin()
-        question: dict[str, Any] = {
-            "step": call.path,
-            "message": call.render(message),
-            "options": list(approval.options),
-        }
-        if approval.deadline is not None:
-            asked_until = call.scope.asked_until.get(call.path)
-            question["deadline_at"] = asked_until or time.time() + approval.deadline
-            question["on_deadline"] = approval.on_deadline
-        while True:
-            answer = interrupt(question)
-            decision = decide(answer, approval.options)
-            if decision is not None:
-                return Result(decision)
-            question = {**question, "error": f"{answer!r} is none of the options"}
-
-    return run
-
-
-def decide(answer: Any, options: tuple[str, ...]) -> dict[str, Any] | None:
-    """Read a person's answer.
-
-    Args:
-        answer: an option, or a mapping with ``choice`` and whatever else the person says.
-        options: what may be chosen.
-
-    Returns:
-        A mapping with ``choice`` (one of the options) and the rest of the answer; None when the
-        answer is none of the options.
-
-    Raises:
-        StepFailed: nobody answered in time and there is no default.
-
-    """
-    given = cast(dict[str, Any], answer) if isinstance(answer, dict) else {"choice": answer}
-    if given.get("expired"):
-        raise StepFailed("nobody answered before the deadline", code="approval_expired")
-    return dict(given) if given.get("choice") in options else None
-
-
-def send_agent(function: Callable[[Task], Awaitable[Any]]) -> Any:
-    """Wrap a coroutine function of ours so that it is called like an agent."""
-    from stretto.agents.agent import FunctionAgent
-
-    return FunctionAgent(function, name="http")
+async def _asked_or_done(call: StepCall, agents: tuple[RegisteredAgent, ...]) -> Result:
+    """Call an agent; what it has to ask a person is asked in its place."""
+    try:
+        return await Attempts(call, agents, _task(call)).run()
+    except Asked as asked:
+        return ask(call, asked.question)
 
 
 def _task(call: StepCall) -> Task:

@@ -76,10 +76,27 @@ class Map(Policy):
 class Approval(Model):
     """Ask a person; the run waits until the answer is there."""
 
-    message: str
-    options: tuple[str, ...] = ("approve", "reject")
-    deadline: Duration | None = None
-    on_deadline: str | None = None
+    message: str = Field(description="What is asked; `${...}` is replaced.")
+    options: tuple[str, ...] = Field(
+        default=("approve", "reject"), description="What may be chosen."
+    )
+    edit: Any = Field(default=None, description="The value that the person may change.")
+    edit_schema: dict[str, Any] | None = Field(
+        default=None, description="The JSON Schema that a changed value has to fit."
+    )
+    comment: Literal["optional", "required"] | None = Field(
+        default=None, description="Whether the answer may or must say why."
+    )
+    deadline: Duration | None = Field(default=None, description="How long the answer may take.")
+    on_deadline: str | None = Field(
+        default=None, description="The option taken at the deadline; without it the step fails."
+    )
+    remind_after: Duration | None = Field(
+        default=None, description="When the first reminder is given."
+    )
+    remind_every: Duration | None = Field(
+        default=None, description="How long after each reminder the next one follows."
+    )
 
 
 class Http(Model):

@@ -7,6 +7,7 @@ from stretto.errors import Fault
 from stretto.graphs.limits import LIMITS, Limits
 from stretto.graphs.scopes import Scope, scopes
 from stretto.graphs.spec import Workflow
+from stretto.graphs.validation.approvals import approval_faults
 from stretto.graphs.validation.expressions import expression_faults
 from stretto.graphs.validation.kinds import kind_faults
 from stretto.graphs.validation.names import name_faults
@@ -54,6 +55,7 @@ def _all(
     for scope in every:
         yield from name_faults(scope)
         yield from kind_faults(scope)
+        yield from approval_faults(scope)
     yield from setting_faults(workflow, every)
     yield from expression_faults(workflow, every)
     yield from reach_faults(workflow, every, limits)

@@ -2,26 +2,23 @@
 
 import re
 from collections.abc import Iterator
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError
 
 from stretto.errors import Fault
+from stretto.graphs.fitting import unsafe_parts
 from stretto.graphs.inputs import InputTypeError, input_schema
-from stretto.graphs.names import nearest
 from stretto.graphs.paths import join
-from stretto.graphs.patterns import bad_patterns
-from stretto.graphs.plaindata import is_dict, is_list
 from stretto.graphs.scopes import Scope
-from stretto.graphs.spec import CronTrigger, Step, Workflow
+from stretto.graphs.spec import CronTrigger, Policy, Workflow
 
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 
 def setting_faults(workflow: Workflow, every: list[Scope]) -> Iterator[Fault]:
-    """Check the declared inputs, triggers, file names and answers.
+    """Check the declared inputs, triggers, file names and timeouts.
 
     Args:
         workflow: what is declared.
@@ -33,9 +30,7 @@ def setting_faults(workflow: Workflow, every: list[Scope]) -> Iterator[Fault]:
     for index, trigger in enumerate(workflow.triggers):
         if isinstance(trigger, CronTrigger):
             yield from _cron(join("triggers", index), trigger)
-    for scope in every:
-        for index, step in enumerate(scope.steps):
-            yield from _approval(join(scope.path, index, "approval"), step)
+    yield from _times(workflow, every)
 
 
 def _inputs(workflow: Workflow) -> Iterator[Fault]:
@@ -51,24 +46,8 @@ def _inputs(workflow: Workflow) -> Iterator[Fault]:
         path = join("inputs", *(parts if whole else parts[1:]))
         yield Fault(path, "bad_schema", f"This is no valid JSON Schema: {error.message}.")
         return
-    for problem in bad_patterns(schema):
+    for problem in unsafe_parts(schema):
         yield Fault("inputs", "bad_schema", problem)
-    for path, reference in _references(schema, ""):
-        if not reference.startswith("#"):
-            message = f"'{reference}' points outside this document; only '#...' is allowed."
-            yield Fault("inputs", "bad_schema", message + (f" It is at {path}." if path else ""))
-
-
-def _references(schema: Any, path: str) -> Iterator[tuple[str, str]]:
-    if is_dict(schema):
-        for key, value in schema.items():
-            if key in ("$ref", "$dynamicRef") and isinstance(value, str):
-                yield path, value
-            else:
-                yield from _references(value, join(path, key))
-    elif is_list(schema):
-        for index, value in enumerate(schema):
-            yield from _references(value, join(path, index))
 
 
 def _save_path(path: str | None) -> Iterator[Fault]:
@@ -94,15 +73,16 @@ def _cron(path: str, trigger: CronTrigger) -> Iterator[Fault]:
         yield Fault(join(path, "timezone"), "bad_timezone", message)
 
 
-def _approval(path: str, step: Step) -> Iterator[Fault]:
-    asked = step.approval
-    if asked is None:
-        return
-    if not asked.options:
-        yield Fault(join(path, "options"), "no_options", "Give at least one option to choose.")
-    elif asked.on_deadline is not None and asked.on_deadline not in asked.options:
-        message = f"'{asked.on_deadline}' is none of the options; use one of them."
-        hint = nearest(asked.on_deadline, asked.options)
-        yield Fault(
-            join(path, "on_deadline"), "bad_default", message, None, None, hint, asked.options
-        )
+def _times(workflow: Workflow, every: list[Scope]) -> Iterator[Fault]:
+    """Find deadlines that nothing could meet."""
+    holders: list[tuple[str, Workflow | Policy]] = [("", workflow), ("defaults", workflow.defaults)]
+    for scope in every:
+        for index, step in enumerate(scope.steps):
+            path = join(scope.path, index)
+            holders.append((path, step))
+            if step.map:
+                holders.append((join(path, "map"), step.map))
+    for path, holder in holders:
+        if holder.timeout == 0:
+            message = "A timeout of 0 leaves no time at all; give more, or leave it out for none."
+            yield Fault(join(path, "timeout"), "no_time", message)

@@ -72,6 +72,19 @@ FLOWS = {
           - {id: ok, depends_on: [draft], approval: {message: "Publish ${draft.text}?"}}
         output: {choice: "${ok.choice}"}
     """,
+    "review": """
+        name: review
+        steps:
+          - {id: draft, agent: echo, params: {text: "a draft"}}
+          - id: ok
+            depends_on: [draft]
+            approval:
+              message: "Publish?"
+              edit: "${draft}"
+              edit_schema: {required: [text]}
+              comment: required
+        output: "${ok}"
+    """,
 }
 
 

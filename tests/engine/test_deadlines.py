@@ -33,7 +33,7 @@ async def test_an_open_engine_answers_by_itself_at_the_deadline(
     (row,) = await engine.runs()
     assert row.deadline_at == question["deadline_at"]
     result = await ended(engine, waiting.run_id)
-    assert result.outputs["ask"] == {"choice": "reject"}
+    assert result.outputs["ask"] == {"choice": "reject", "expired": True}
     assert players.calls == ["after"]
     (row,) = await engine.runs()
     assert row.deadline_at is None
@@ -68,7 +68,7 @@ async def test_only_the_question_that_expired_is_answered(engine: Engine, player
         assert event.event != "workflow_failed"
     still = await engine.result(waiting.run_id)
     assert (still.status, [q["step"] for q in still.interrupts]) == ("waiting", ["later"])
-    assert still.outputs["soon"] == {"choice": "approve"}
+    assert still.outputs["soon"] == {"choice": "approve", "expired": True}
 
 
 async def test_a_deadline_stays_what_it_was_when_the_run_goes_on(engine: Engine) -> None:

@@ -55,7 +55,7 @@ async def test_an_answer_that_is_no_option_is_asked_for_again(saver: Saver) -> N
     for wrong in ("perhaps", {"why": "no choice"}, 7):
         ran = await stage.answer(wrong)
         (question,) = ran.questions.values()
-        assert question["error"] == f"{wrong!r} is none of the options"
+        assert question["error"] == f"{wrong!r} is no answer to 'fine'; choose approve, reject"
     ran = await stage.answer("approve")
     assert (ran.success, ran.output) == (True, {"choice": "approve"})
 

@@ -32,6 +32,10 @@ def fault(flow: Workflow, **options: Any) -> Fault:
     return only
 
 
+def asking(**approval: Any) -> dict[str, Any]:
+    return {"message": "?", **approval}
+
+
 CASE = {"steps": [{"id": "inner", "agent": "x"}]}
 LOOP = {"until": "true", "max_iterations": 3}
 OUT = {"agent": "y"}
@@ -254,7 +258,7 @@ OUT = {"agent": "y"}
             "steps[0].transform[0].filter",
         ),
         (
-            workflow(step("a", approval={"message": "?", "on_deadline": "rejct"})),
+            workflow(step("a", approval=asking(deadline="1h", on_deadline="rejct"))),
             "bad_default",
             "steps[0].approval.on_deadline",
         ),
@@ -262,6 +266,54 @@ OUT = {"agent": "y"}
             workflow(step("a", approval={"message": "?", "options": []})),
             "no_options",
             "steps[0].approval.options",
+        ),
+        (
+            workflow(step("a", approval=asking(on_deadline="reject"))),
+            "no_effect",
+            "steps[0].approval.on_deadline",
+        ),
+        (
+            workflow(step("a", approval=asking(deadline=0))),
+            "no_time",
+            "steps[0].approval.deadline",
+        ),
+        (
+            workflow(step("a", approval=asking(deadline="1h", remind_after="1h"))),
+            "bad_reminder",
+            "steps[0].approval.remind_after",
+        ),
+        (
+            workflow(step("a", approval=asking(remind_every="20ms"))),
+            "bad_reminder",
+            "steps[0].approval.remind_every",
+        ),
+        (
+            workflow(step("a", approval=asking(edit="${b}"))),
+            "unknown_name",
+            "steps[0].approval.edit",
+        ),
+        (
+            workflow(step("a", approval=asking(edit_schema={"type": "object"}))),
+            "no_effect",
+            "steps[0].approval.edit_schema",
+        ),
+        (
+            workflow(step("a", approval=asking(edit="x", edit_schema={"type": "objekt"}))),
+            "bad_schema",
+            "steps[0].approval.edit_schema",
+        ),
+        (
+            workflow(step("a", approval=asking(edit="x", edit_schema={"$ref": "http://e/x"}))),
+            "bad_schema",
+            "steps[0].approval.edit_schema",
+        ),
+        (workflow(step("a", timeout=0)), "no_time", "steps[0].timeout"),
+        (workflow(step("a"), timeout="0s"), "no_time", "timeout"),
+        (workflow(step("a"), defaults={"timeout": 0}), "no_time", "defaults.timeout"),
+        (
+            workflow(step("m", map={"over": "input.x", "agent": "y", "timeout": 0})),
+            "no_time",
+            "steps[0].map.timeout",
         ),
         (workflow(step("a"), inputs={"x": "strang"}), "bad_schema", "inputs.x"),
         (workflow(step("a"), inputs={"x": {"type": 5}}), "bad_schema", "inputs.x.type"),
@@ -297,7 +349,7 @@ def test_a_cycle_is_shown_in_the_order_in_which_steps_would_run() -> None:
 def test_a_wrong_name_comes_with_the_nearest_one() -> None:
     assert fault(workflow(step("fetch"), step("b", "fetsh"))).nearest == "fetch"
     assert fault(workflow(step("fetch"), step("b", "fetch", when="fetsh.x"))).nearest == "fetch"
-    flow = workflow(step("a", approval={"message": "?", "on_deadline": "rejct"}))
+    flow = workflow(step("a", approval=asking(deadline="1h", on_deadline="rejct")))
     assert fault(flow).nearest == "reject"
 
 

@@ -4,6 +4,7 @@ import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from textwrap import indent
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from rich.text import Text
@@ -108,27 +109,56 @@ def question(result: "RunResult", commands: Commands) -> str:
     """Say what a run asks, and with which command to answer."""
     lines: list[str] = []
     for asked in result.interrupts:
-        lines.append(f"step '{asked.get('step') or asked['id']}' asks: {_asked(asked['value'])}")
+        lines += [asked_text(asked), shown_value(asked)]
     lines.append("answer with:")
-    return "\n".join([*lines, *(f"  {line}" for line in _answers(result, commands))])
+    lines += [f"  {line}" for line in _answers(result, commands)]
+    lines.append(f"or at a terminal, where you are asked: {commands.resume(result.run_id)}")
+    return "\n".join(line for line in lines if line)
 
 
-def _asked(value: Any) -> str:
-    asked = record(value)
-    if "message" not in asked:
-        return value if isinstance(value, str) else as_json(value, sys.stderr)
-    text, options = str(asked["message"]), asked.get("options")
-    return f"{text} ({' | '.join(map(str, options))})" if options else text
+def asked_text(asked: Mapping[str, Any]) -> str:
+    """Say in a line what a step asks."""
+    value, name = asked["value"], asked.get("step") or asked["id"]
+    question = record(value)
+    if "message" not in question:
+        text = value if isinstance(value, str) else as_json(value, sys.stderr)
+        return f"step '{name}' asks: {text}"
+    options = question.get("options")
+    choice = f" ({' | '.join(map(str, options))})" if options else ""
+    return f"step '{name}' asks: {question['message']}{choice}"
+
+
+def shown_value(asked: Mapping[str, Any]) -> str:
+    """Show the value that may be changed, indented; nothing if there is none."""
+    question = record(asked["value"])
+    if "edit" not in question:
+        return ""
+    value = question["edit"]
+    text = value if isinstance(value, str) else as_json(value, sys.stderr, indent=2)
+    return indent(text, "    ")
 
 
 def _answers(result: "RunResult", commands: Commands) -> list[str]:
     questions = result.interrupts
     if len(questions) > 1:
-        first = {str(q.get("step") or q["id"]): _options(q)[0] for q in questions}
+        first = {str(q.get("step") or q["id"]): _examples(q)[0] for q in questions}
         return [commands.resume(result.run_id, as_json(first, sys.stderr))]
-    return [commands.resume(result.run_id, option) for q in questions for option in _options(q)]
+    examples = [example for q in questions for example in _examples(q)]
+    return [commands.resume(result.run_id, _written(example)) for example in examples]
 
 
-def _options(asked: Mapping[str, Any]) -> list[str]:
-    options = record(asked["value"]).get("options")
-    return [str(option) for option in options] if options else ["ANSWER"]
+def _written(answer: Any) -> str:
+    return answer if isinstance(answer, str) else as_json(answer, sys.stderr)
+
+
+def _examples(asked: Mapping[str, Any]) -> list[Any]:
+    """Give answers that would be taken, one for each option, and one with a changed value."""
+    question = record(asked["value"])
+    options = [str(option) for option in question.get("options") or ()]
+    if not options:
+        return ["ANSWER"]
+    said = {"comment": "WHY"} if question.get("comment") == "required" else {}
+    examples: list[Any] = [{"choice": o, **said} if said else o for o in options]
+    if "edit" in question:
+        examples.append({"choice": options[0], "edited": "NEW VALUE", **said})
+    return examples

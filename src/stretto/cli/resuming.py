@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stretto.cli.archives import find_run, has_runs, open_records
+from stretto.cli.archives import find_run, has_runs, open_records, with_engine
+from stretto.cli.asking import ask, can_ask
 from stretto.cli.board import Board
 from stretto.cli.conduct import Begun, conduct
 from stretto.cli.crew import load_crew
 from stretto.cli.deployment import make_engine, read_settings, shape_of
-from stretto.cli.guard import guarded
+from stretto.cli.guard import WAITING, guarded, say
 from stretto.cli.options import Agents, AsEvents, AsJson, Debug, Home, Model, RunId
-from stretto.cli.report import Commands
+from stretto.cli.report import Commands, question
 from stretto.cli.terminal import data_stream
 from stretto.cli.values import read_answer
 from stretto.errors import RunNotFound
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from stretto.engine.engine import Engine
     from stretto.engine.handle import RunHandle
     from stretto.engine.records import RunRow
+    from stretto.engine.result import RunResult
 
 Answer = Annotated[
     str | None, typer.Option(metavar="JSON|TEXT", help="What a person answers to the question.")
@@ -43,11 +45,16 @@ def resume(
     as_events: AsEvents = False,
     debug: Debug = False,
 ) -> None:
-    """Go on with a run after a crash, a cancellation or a question; shown like run."""
+    """Go on with a run after a crash, a cancellation or a question; shown like run.
+
+    Without --answer, a question is asked at the terminal.
+    """
+    people = not (json_form or as_events)
+    asked = ask_here(run_id, home, agents or []) if people and answer is None else None
 
     async def enter(engine: "Engine", run: str) -> "RunHandle":
         if answer is None:
-            return await engine.resume(run)
+            return await engine.resume(run, asked)
         waits = (await engine.status(run)).state == "waiting"
         questions = (await engine.result(run)).interrupts if waits else ()
         return await engine.resume(run, read_answer(answer, questions))
@@ -72,6 +79,32 @@ def retry(
         return await engine.retry(run, from_step)
 
     _go_on(Entry(run_id, agents or [], model, home, enter), json_form, as_events)
+
+
+def ask_here(run_id: str, home: str | None, agents: list[str]) -> dict[str, Any] | None:
+    """Ask at the terminal what a run waits for, before anything of it is loaded.
+
+    Returns:
+        The answers; None when nobody can be asked, or the run waits for nothing.
+
+    Raises:
+        typer.Exit: the person leaves every question open, so the run waits on.
+
+    """
+    if not can_ask():
+        return None
+
+    async def look(engine: "Engine") -> "RunResult | None":
+        row = await find_run(engine, run_id)
+        return await engine.result(row.run_id) if row.state == "waiting" else None
+
+    waiting = with_engine(home, look)
+    if waiting is None:
+        return None
+    if answers := ask(waiting.interrupts):
+        return answers
+    say(question(waiting, Commands(home, agents)))
+    raise typer.Exit(WAITING)
 
 
 Enter = Callable[["Engine", str], Any]

@@ -1,12 +1,14 @@
 """Answers to the questions that a run waits on, checked before the run goes on."""
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from stretto.errors import InputInvalid, RunConflict, StepFailed
+from stretto.engine.ending import deadline_of
+from stretto.errors import InputInvalid, RunConflict
 from stretto.graphs import budgets
+from stretto.graphs.asking import is_expired, refusal
 from stretto.graphs.plaindata import is_mapping
-from stretto.graphs.works import decide
 
 
 def match_answers(questions: Sequence[Mapping[str, Any]], answer: Any) -> dict[str, Any]:
@@ -44,23 +46,20 @@ def check_answer(question: Mapping[str, Any], answer: Any) -> None:
     """Refuse an answer that the asking step would not accept.
 
     Raises:
-        InputInvalid: it is none of the options.
+        InputInvalid: the answer cannot be taken; the message says what can.
 
     """
     value = question["value"]
     if is_mapping(value) and "budget" in value:
         _check_limits(answer)
         return
-    options = value.get("options") if is_mapping(value) else None
-    if not options:
+    if not is_mapping(value) or not value.get("options"):
         return
-    try:
-        accepted = decide(answer, tuple(options)) is not None
-    except StepFailed:  # an expired deadline is an answer of its own
-        accepted = True
-    if not accepted:
-        allowed = ", ".join(options)
-        raise InputInvalid(f"{answer!r} is no answer to '{question['step']}'; choose {allowed}")
+    at = deadline_of(question)
+    if is_expired(answer) and (at is None or at > time.time()):
+        raise InputInvalid(f"the question of '{question['step']}' has not expired; answer it")
+    if problem := refusal(answer, value):
+        raise InputInvalid(problem)
 
 
 def _check_limits(answer: Any) -> None:

@@ -1,4 +1,4 @@
-"""Questions that nobody answered in time: each is answered by what its step says."""
+"""Questions that nobody has answered: reminded of when that is due, answered at their deadline."""
 
 import asyncio
 import logging
@@ -7,35 +7,42 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from stretto.engine.archive import Archive
-from stretto.engine.ending import deadline_of, first_deadline
+from stretto.engine.ending import deadline_of
+from stretto.engine.reminders import Reminders, next_due
 from stretto.engine.result import RunResult
-from stretto.errors import StrettoError
+from stretto.errors import RunConflict, StrettoError
 
 EXPIRED = {"expired": True}
-"""The answer that makes a step fail because it has no other for its deadline."""
+"""The answer at a deadline; the step says what that means."""
+LOOK_AGAIN_SECONDS = 1.0
+"""When a run that somebody else looks after right now is looked at again."""
 logger = logging.getLogger(__name__)
 
 
 class Deadlines:
-    """One timer of the event loop for each waiting run, set to its first deadline."""
+    """One timer of the event loop for each waiting run, set to what is due next."""
 
     def __init__(
-        self, archive: Archive, resume: Callable[[str, Mapping[str, Any]], Awaitable[Any]]
+        self,
+        archive: Archive,
+        reminders: Reminders,
+        resume: Callable[[str, Mapping[str, Any]], Awaitable[Any]],
     ) -> None:
         """Read questions from ``archive``, and answer them by ``resume(run_id, answers)``."""
         self._archive = archive
+        self._reminders = reminders
         self._resume = resume
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._answering: set[asyncio.Task[bool]] = set()
 
     def watch(self, result: RunResult) -> None:
         """Set the timer of a run that came to wait."""
-        at = first_deadline(result)
+        at = next_due(result.interrupts)
         if result.status == "waiting" and at is not None:
             self.set(result.run_id, at)
 
     def set(self, run_id: str, at: float) -> None:
-        """Answer the expired questions of a run at a time in seconds since the epoch."""
+        """Look after the questions of a run at a time in seconds since the epoch."""
         if (timer := self._timers.pop(run_id, None)) is not None:
             timer.cancel()
         loop = asyncio.get_running_loop()
@@ -48,7 +55,7 @@ class Deadlines:
         task.add_done_callback(self._answering.discard)
 
     async def answer(self, run_id: str) -> bool:
-        """Answer the questions of a run that have expired; False when it does not go on."""
+        """Answer what has expired, or remind of what is open; False when the run does not go on."""
         try:
             return await self._answer(run_id)
         except StrettoError as error:  # answered meanwhile, or not to be carried on by this engine
@@ -59,17 +66,19 @@ class Deadlines:
         if (await self._archive.row(run_id)).state != "waiting":
             return False
         snapshot = await self._archive.snapshot(run_id)
-        dated = [
-            (q, at) for q in (snapshot.interrupts if snapshot else ()) if (at := deadline_of(q))
-        ]
+        questions = snapshot.interrupts if snapshot else ()
         now = time.time()
-        expired = {q["id"]: _default(q) for q, at in dated if at <= now}
-        if not expired:
-            if dated:  # the clock was set back since the timer was
-                self.set(run_id, min(at for _, at in dated))
-            return False
-        await self._resume(run_id, expired)
-        return True
+        dated = ((question["id"], deadline_of(question)) for question in questions)
+        if expired := [name for name, at in dated if at is not None and at <= now]:
+            await self._resume(run_id, dict.fromkeys(expired, EXPIRED))
+            return True
+        try:
+            at = await self._reminders.give(run_id, questions)
+        except RunConflict:
+            at = now + LOOK_AGAIN_SECONDS
+        if at is not None:
+            self.set(run_id, at)
+        return False
 
     async def close(self) -> None:
         """Forget all timers; whoever goes on with the runs later sets them again."""
@@ -78,8 +87,3 @@ class Deadlines:
         self._timers.clear()
         if self._answering:
             await asyncio.wait(self._answering)
-
-
-def _default(question: Mapping[str, Any]) -> Any:
-    chosen = question["value"].get("on_deadline")
-    return EXPIRED if chosen is None else chosen

@@ -20,6 +20,7 @@ from stretto.engine.reentry import (
     check_same,
     check_state,
 )
+from stretto.engine.reminders import Reminders
 from stretto.errors import ConfigurationError, RunConflict, RunNotFound, WorkflowInvalid
 from stretto.graphs.spec import Workflow
 
@@ -39,7 +40,8 @@ class RunDesk:
         self._launcher = launcher
         self._archive = launcher.archive
         self._records = launcher.resources.records
-        self._deadlines = Deadlines(launcher.archive, self.resume)
+        reminders = Reminders(launcher.archive, self._records, launcher.lease)
+        self._deadlines = Deadlines(launcher.archive, reminders, self.resume)
         launcher.on_end = self._deadlines.watch
 
     async def start(self, workflow: Workflow, row: RunRow) -> None:
@@ -166,7 +168,7 @@ class RunDesk:
         return True
 
     async def _dated(self) -> AsyncIterator[RunRow]:
-        """List the waiting runs with a deadline."""
+        """List the waiting runs with a deadline or a reminder."""
         states: tuple[State, ...] = ("waiting",)
         last: str | None = None
         while rows := await self._records.list_runs(None, states, PAGE, last):

@@ -76,19 +76,27 @@ def questions_of(state: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
 
 
 def in_order(questions: Iterable[dict[str, Any]], workflow: Workflow) -> tuple[dict[str, Any], ...]:
-    """Put questions in the order in which the workflow declares their steps."""
+    """Put questions in the order in which the workflow declares their steps, and by item."""
     places = {step.id: place for place, step in enumerate(workflow.steps)}
 
-    def place(question: Mapping[str, Any]) -> int:
-        found = _OWN_STEP.match(question["step"] or "")
-        return places.get(found[0], len(places)) if found else len(places)
+    def place(question: Mapping[str, Any]) -> tuple[int, list[tuple[int, str]]]:
+        path = question["step"] or ""
+        found = _OWN_STEP.match(path)
+        within = [(int(part), "") if part.isdecimal() else (0, part) for part in _parts(path)]
+        return places.get(found[0], len(places)) if found else len(places), within
 
     return tuple(sorted(questions, key=place))
 
 
+def _parts(path: str) -> list[str]:
+    """Cut a path into numbers and what is between them, so that item 10 comes after item 9."""
+    return re.split(r"([0-9]+)", path)
+
+
 def step_of(value: Any) -> str | None:
     """Give the path of the step that asks, when the question says so."""
-    return value.get("step") if is_mapping(value) else None
+    step = value.get("step") if is_mapping(value) else None
+    return step if isinstance(step, str) else None
 
 
 def deadline_of(question: Mapping[str, Any]) -> float | None:
@@ -98,11 +106,7 @@ def deadline_of(question: Mapping[str, Any]) -> float | None:
     return float(at) if isinstance(at, int | float) else None
 
 
-def deadlines_of(questions: Iterable[Mapping[str, Any]]) -> dict[str, float]:
-    """Give when questions expire, by the path of the step that asks."""
-    return {q["step"]: at for q in questions if (at := deadline_of(q)) is not None}
-
-
-def first_deadline(result: RunResult) -> float | None:
-    """Give when the first of the questions that a run waits on expires, or None."""
-    return min((at for q in result.interrupts if (at := deadline_of(q)) is not None), default=None)
+def asked_by_step(questions: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """Give what steps ask a person, by path; a spent budget is the matter of the run."""
+    own = (q for q in questions if q["step"] and "budget" not in q["value"])
+    return {q["step"]: q["value"] for q in own}

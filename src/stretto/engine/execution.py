@@ -12,9 +12,8 @@ from langchain_core.runnables import RunnableConfig
 
 from stretto.engine.earlier import Earlier, look_back, take_over
 from stretto.engine.ending import (
-    deadlines_of,
+    asked_by_step,
     ending,
-    first_deadline,
     in_order,
     questions_of,
     row_error,
@@ -22,6 +21,7 @@ from stretto.engine.ending import (
 from stretto.engine.log import EventLog
 from stretto.engine.outputs import save_output
 from stretto.engine.records import RunRow
+from stretto.engine.reminders import next_due
 from stretto.engine.resources import Resources
 from stretto.engine.result import ResultStatus, RunResult
 from stretto.engine.snapshot import read_snapshot
@@ -125,12 +125,12 @@ class Execution:
         return look_back(events, self.workflow, self.row.usage)
 
     async def _take_up(self, scope: RunScope, earlier: Earlier) -> None:
-        """Take over what is saved: how long questions stand, and completions nobody was told of."""
+        """Take over what is saved: the open questions, and completions nobody was told of."""
         snapshot = await read_snapshot(self.resources.saver, self.row.run_id)
         take_over(scope, earlier, self.entry, snapshot.interrupts if snapshot else ())
         if snapshot is None:
             return
-        scope.asked_until = deadlines_of(snapshot.interrupts)
+        scope.asked = asked_by_step(snapshot.interrupts)
         self._make_up_for_lost_events(snapshot.state.get("records") or {}, earlier.status)
 
     def _make_up_for_lost_events(self, saved: Mapping[str, Record], earlier: RunStatus) -> None:
@@ -230,7 +230,7 @@ class Execution:
             ended_at=None if result.status == "waiting" else time.time(),
             usage=dict(result.usage) or None,
             error=row_error(result),
-            deadline_at=first_deadline(result),
+            deadline_at=next_due(result.interrupts),
         )
 
     async def _learn(self, state: RunState) -> None:

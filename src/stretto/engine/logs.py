@@ -48,6 +48,9 @@ def log_lines(events: Iterable[RunEvent]) -> list[LogLine]:
 
 
 def _message(event: RunEvent) -> str:
+    if "reminder" in event.data:
+        steps = ", ".join(str(q.get("step")) for q in event.data.get("interrupts") or ())
+        return f"reminder {event.data['reminder']}: {steps} still waits for a person"
     try:
         return _TEXTS[event.event].format_map(event.data)
     except (KeyError, ValueError, TypeError):  # an older version wrote less into the event

@@ -108,6 +108,7 @@ class RunRow:
     """How often the run was entered: 0 while queued, 1 in its first go."""
     usage: dict[str, Any] | None = None
     deadline_at: float | None = None
+    """When a waiting run has a question to answer by default or to remind of."""
 
 
 class RunChanges(TypedDict, total=False):
