@@ -12,10 +12,10 @@ from pydantic_core import to_json
 
 from stretto.agents.agent import Emit, Task, discard
 from stretto.agents.registry import RegisteredAgent
-from stretto.errors import BudgetExceeded, StepFailed, StepTimedOut
+from stretto.errors import BudgetExceeded, CircuitOpen, StepFailed, StepTimedOut
 from stretto.graphs.causes import describe, is_retryable, retry_after
 from stretto.graphs.jsonable import as_json, copied
-from stretto.graphs.spec import Retry
+from stretto.graphs.spec import OtherAgent, Retry
 
 if TYPE_CHECKING:
     from stretto.graphs.call import StepCall
@@ -64,12 +64,17 @@ class Attempts:
 
     def _retrying(self, retry: Retry) -> tenacity.AsyncRetrying:
         return tenacity.AsyncRetrying(
-            retry=tenacity.retry_if_exception(is_retryable),
+            retry=tenacity.retry_if_exception(self._is_worth_retrying),
             stop=self._out_of_attempts,
             wait=lambda state: wait_before_retry(retry, state),
             before_sleep=self._announce,
             reraise=True,
         )
+
+    def _is_worth_retrying(self, error: BaseException) -> bool:
+        """Tell whether to try again; with another agent to fall back on, nobody waits for one."""
+        other = isinstance(self.call.plan.policy.on_error, OtherAgent)
+        return is_retryable(error) and not (other and isinstance(error, CircuitOpen))
 
     def _out_of_attempts(self, state: tenacity.RetryCallState) -> bool:
         retry = self.call.plan.policy.retry

@@ -59,7 +59,7 @@ class Engine:
         self._library = shipped()
         url, rules = database or self.settings.database_url, tuple(adaptation_rules)
         limit = max_concurrent_workflows
-        self._setup = Setup(self.home, url, self.agents, rules, limit, self._library)
+        self._setup = Setup(self.home, url, self.agents, rules, limit, self._library, self.settings)
         self._stack = AsyncExitStack()
         self._room: EngineRoom | None = None
 
