@@ -14,6 +14,7 @@ from stretto.agents.agent import Emit, Task, discard
 from stretto.agents.registry import RegisteredAgent
 from stretto.errors import BudgetExceeded, CircuitOpen, StepFailed, StepTimedOut
 from stretto.graphs.causes import describe, is_retryable, retry_after
+from stretto.graphs.deadline import Overdue, Voice, before_deadline
 from stretto.graphs.jsonable import as_json, copied
 from stretto.graphs.spec import OtherAgent, Retry
 
@@ -107,17 +108,16 @@ class Attempts:
         limit = call.scope.time_left(call.plan.policy.timeout)
         if limit is None:
             return as_json(await run_agent(agent, task), agent.name)
-        deadline = asyncio.timeout(limit)
+        voice = Voice(task.publish)
+        work = run_agent(agent, replace(task, publish=voice.publish))
         try:
-            async with deadline:
-                output = await run_agent(agent, task)
-        except TimeoutError as error:
-            if not deadline.expired():
-                raise
+            output = await before_deadline(work, limit, agent.name)
+        except Overdue:
             call.scope.time_left(None)  # says so if it is the run whose time is used up
-            raise StepTimedOut(
-                f"agent '{agent.name}' did not finish within {limit:g} s", retryable=True
-            ) from error
+            told = f"agent '{agent.name}' did not finish within {limit:g} s"
+            raise StepTimedOut(told, retryable=True) from None
+        finally:
+            voice.close()
         return as_json(output, agent.name)
 
     def _key(self) -> CacheKey:
