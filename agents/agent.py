@@ -145,6 +145,11 @@ class Agent:
     """How steps call it; the class name when empty."""
     capabilities: frozenset[str] | set[str] = frozenset()
     max_concurrent_tasks: int = 5
+    killable: bool = False
+    """Whether its plain methods run in a worker process that is killed at the deadline.
+
+    The process has a copy of the agent and of its module: what they keep there is not seen here.
+    """
 
 
 @runtime_checkable
@@ -166,12 +171,14 @@ class FunctionAgent(Agent):
         name: str | None = None,
         capabilities: frozenset[str] | set[str] = frozenset(),
         max_concurrent_tasks: int = 5,
+        killable: bool = False,
     ) -> None:
         """Wrap ``function``; its own name is the agent's unless ``name`` says otherwise."""
         self.function = function
         self.name = name or str(getattr(function, "__name__", ""))
         self.capabilities = frozenset(capabilities)
         self.max_concurrent_tasks = max_concurrent_tasks
+        self.killable = killable
         self.__doc__ = function.__doc__
 
     def __call__(self, task: Task) -> Any:
@@ -187,6 +194,7 @@ def agent(
     name: str | None = None,
     capabilities: frozenset[str] | set[str] = frozenset(),
     max_concurrent_tasks: int = 5,
+    killable: bool = False,
 ) -> FunctionAgent: ...
 
 
@@ -196,6 +204,7 @@ def agent(
     name: str | None = None,
     capabilities: frozenset[str] | set[str] = frozenset(),
     max_concurrent_tasks: int = 5,
+    killable: bool = False,
 ) -> Callable[[Callable[[Task], Any]], FunctionAgent]: ...
 
 
@@ -206,6 +215,7 @@ def agent(
     name: str | None = None,
     capabilities: frozenset[str] | set[str] = frozenset(),
     max_concurrent_tasks: int = 5,
+    killable: bool = False,
 ) -> FunctionAgent | Callable[[Callable[[Task], Any]], FunctionAgent]:
     """Make a function an agent.
 
@@ -214,12 +224,18 @@ def agent(
         name: how steps call it; the function's name if None.
         capabilities: what it can do, for steps that name a capability instead of an agent.
         max_concurrent_tasks: how many of its calls may run at once.
+        killable: whether a plain function runs in a worker process, which is killed at the
+            deadline; it sees nothing of what this process keeps in its modules.
 
     """
 
     def wrap(inner: Callable[[Task], Any]) -> FunctionAgent:
         return FunctionAgent(
-            inner, name=name, capabilities=capabilities, max_concurrent_tasks=max_concurrent_tasks
+            inner,
+            name=name,
+            capabilities=capabilities,
+            max_concurrent_tasks=max_concurrent_tasks,
+            killable=killable,
         )
 
     return wrap if function is None else wrap(function)

@@ -196,6 +196,7 @@ class Launcher:
         """Cancel every active run; each can be resumed."""
         self._closed = True
         await asyncio.gather(*(self.stop(run_id) for run_id in tuple(self.active)))
+        self.services.agents.close()
 
 
 async def _stop_when_asked(active: Active) -> None:
