@@ -1,7 +1,7 @@
 """What an agent is, and the task that one call is given."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, overload, runtime_checkable
 
@@ -99,6 +99,17 @@ class Task(Mapping[str, Any]):
         self.publish(text)
         await self.pace.step()
 
+    def values_for(self, names: Iterable[str]) -> dict[str, Any]:
+        """Give what a prompt asks for by name: a param, or a field as a whole, if it is there."""
+        known = {
+            "input": self.input,
+            "inputs": self.inputs,
+            "context": self.context,
+            "params": self.params,
+            **self.params,
+        }
+        return {name: known[name] for name in names if name in known}
+
     def __getitem__(self, key: str) -> Any:
         """Read a field by name, so ``task["context"]`` works."""
         if key not in self.FIELDS:
@@ -126,6 +137,11 @@ class Agent:
     """How steps call it; the class name when empty."""
     capabilities: frozenset[str] | set[str] = frozenset()
     max_concurrent_tasks: int = 5
+    killable: bool = False
+    """Whether its plain methods run in a worker process that is killed at the deadline.
+
+    The process has a copy of the agent and of its module: what they keep there is not seen here.
+    """
 
 
 class PreparedAgent(Agent):
@@ -163,12 +179,14 @@ class FunctionAgent(Agent):
         name: str | None = None,
         capabilities: frozenset[str] | set[str] = frozenset(),
         max_concurrent_tasks: int = 5,
+        killable: bool = False,
     ) -> None:
         """Wrap ``function``; its own name is the agent's unless ``name`` says otherwise."""
         self.function = function
         self.name = name or str(getattr(function, "__name__", ""))
         self.capabilities = frozenset(capabilities)
         self.max_concurrent_tasks = max_concurrent_tasks
+        self.killable = killable
         self.__doc__ = function.__doc__
 
     def __call__(self, task: Task) -> Any:
@@ -184,6 +202,7 @@ def agent(
     name: str | None = None,
     capabilities: frozenset[str] | set[str] = frozenset(),
     max_concurrent_tasks: int = 5,
+    killable: bool = False,
 ) -> FunctionAgent: ...
 
 
@@ -193,6 +212,7 @@ def agent(
     name: str | None = None,
     capabilities: frozenset[str] | set[str] = frozenset(),
     max_concurrent_tasks: int = 5,
+    killable: bool = False,
 ) -> Callable[[Callable[[Task], Any]], FunctionAgent]: ...
 
 
@@ -203,6 +223,7 @@ def agent(
     name: str | None = None,
     capabilities: frozenset[str] | set[str] = frozenset(),
     max_concurrent_tasks: int = 5,
+    killable: bool = False,
 ) -> FunctionAgent | Callable[[Callable[[Task], Any]], FunctionAgent]:
     """Make a function an agent.
 
@@ -211,12 +232,18 @@ def agent(
         name: how steps call it; the function's name if None.
         capabilities: what it can do, for steps that name a capability instead of an agent.
         max_concurrent_tasks: how many of its calls may run at once.
+        killable: whether a plain function runs in a worker process, which is killed at the
+            deadline; it sees nothing of what this process keeps in its modules.
 
     """
 
     def wrap(inner: Callable[[Task], Any]) -> FunctionAgent:
         return FunctionAgent(
-            inner, name=name, capabilities=capabilities, max_concurrent_tasks=max_concurrent_tasks
+            inner,
+            name=name,
+            capabilities=capabilities,
+            max_concurrent_tasks=max_concurrent_tasks,
+            killable=killable,
         )
 
     return wrap if function is None else wrap(function)

@@ -35,7 +35,7 @@ def entry_point(target: Any, action: str | None) -> Callable[[Task], Any]:
     raise ConfigurationError(f"agent {offered} has no method {wanted}'run' or 'execute' to call")
 
 
-_NOT_ACTIONS = frozenset({"name", "capabilities", "max_concurrent_tasks"})
+_NOT_ACTIONS = frozenset({"name", "capabilities", "max_concurrent_tasks", "killable"})
 
 
 async def call(target: Any, task: Task) -> Any:
@@ -47,7 +47,7 @@ async def call(target: Any, task: Task) -> Any:
 
     """
     function = entry_point(target, task.action)
-    style = _style(getattr(function, "__func__", function))
+    style = style_of(function)
     if style == "coroutine":
         return await function(task)
     if style == "generator":
@@ -61,6 +61,11 @@ async def call(target: Any, task: Task) -> Any:
     if inspect.isasyncgen(result):
         return await _drain(result, task)
     return await result if inspect.isawaitable(result) else result
+
+
+def style_of(function: Callable[..., Any]) -> str:
+    """Tell what calling a function gives: ``coroutine``, ``generator``, or ``plain`` values."""
+    return _style(getattr(function, "__func__", function))
 
 
 @lru_cache(maxsize=1024)

@@ -55,7 +55,7 @@ def read_declarations(entries: Any, source: str, folder: Path) -> list[Declarati
     """
     if not isinstance(entries, list):
         raise ConfigurationError(f"{source}: 'agents' is a list of agents")
-    listed = enumerate(entries)
+    listed: Iterable[tuple[int, Any]] = enumerate(entries)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
     return [_declaration(entry, f"{source}: agents[{i}]", folder) for i, entry in listed]
 
 

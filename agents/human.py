@@ -106,7 +106,7 @@ class HumanAgent(Agent):
             ConfigurationError: the message is no mustache text, or the question has no answer.
 
         """
-        from stretto.prompts.prompt import prompt_from_text
+        from stretto.prompts import prompt_from_text
 
         self.name = name
         self.capabilities = frozenset(capabilities)
@@ -125,13 +125,6 @@ class HumanAgent(Agent):
 
     async def run(self, task: Task) -> Question:
         """Put the question for one task."""
-        known = {
-            "input": task.input,
-            "inputs": task.inputs,
-            "context": task.context,
-            "params": task.params,
-            **task.params,
-        }
-        values = {name: known[name] for name in self._prompt.values if name in known}
+        values = task.values_for(self._prompt.values)
         edit = task.params.get("edit", NOTHING)
         return replace(self._question, message=self._prompt.render(**values), edit=edit)

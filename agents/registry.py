@@ -7,7 +7,8 @@ from difflib import get_close_matches
 from typing import Any
 
 from stretto.agents.agent import Agent, FunctionAgent, Task
-from stretto.agents.calling import call
+from stretto.agents.calling import call, entry_point, style_of
+from stretto.agents.processes import Processes, check_killable
 from stretto.errors import ConfigurationError, NoAgentFor
 
 
@@ -20,9 +21,14 @@ class RegisteredAgent:
     max_concurrent_tasks: int
     target: Any
     """The object that does the work."""
+    processes: Processes | None = None
+    """Where its plain functions run, if it is killable."""
 
     async def run(self, task: Task) -> Any:
         """Carry out one task and give its output."""
+        if self.processes is not None:
+            plain = style_of(entry_point(self.target, task.action)) == "plain"
+            return await (self.processes.call if plain else call)(self.target, task)
         return await call(self.target, task)
 
 
@@ -32,6 +38,7 @@ class AgentRegistry:
     def __init__(self, agents: Iterable[Any] = ()) -> None:
         """Register every one of ``agents``."""
         self._agents: dict[str, RegisteredAgent] = {}
+        self._processes = Processes()
         for agent in agents:
             self.register(agent)
 
@@ -51,12 +58,17 @@ class AgentRegistry:
             max_concurrent_tasks: how many calls may run at once, when not what it says itself.
 
         Raises:
-            ConfigurationError: the name is taken, or the object is no agent.
+            ConfigurationError: the name is taken, or the object is no agent, or it is killable
+                and cannot be sent to a worker process.
 
         """
         target = _instance(target)
+        known = str(name or getattr(target, "name", "") or type(target).__name__)
+        killable = bool(getattr(target, "killable", False))
+        if killable:
+            check_killable(target, known)
         entry = RegisteredAgent(
-            name=name or getattr(target, "name", "") or type(target).__name__,
+            name=known,
             capabilities=frozenset(
                 getattr(target, "capabilities", ()) if capabilities is None else capabilities
             ),
@@ -66,6 +78,7 @@ class AgentRegistry:
                 else max_concurrent_tasks
             ),
             target=target,
+            processes=self._processes if killable else None,
         )
         if entry.name in self._agents:
             raise ConfigurationError(
@@ -100,6 +113,10 @@ class AgentRegistry:
         if not able:
             raise NoAgentFor(f"no agent has the capability '{capability}'; register one that has")
         return able
+
+    def close(self) -> None:
+        """End the worker processes that are not at work; the agents stay usable."""
+        self._processes.close()
 
     def names(self) -> tuple[str, ...]:
         """List the names of all agents."""

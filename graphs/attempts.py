@@ -12,11 +12,12 @@ from pydantic_core import to_json
 from stretto.agents.agent import Emit, Notify, Task, discard
 from stretto.agents.gate import ModelGate
 from stretto.agents.registry import RegisteredAgent
-from stretto.errors import BudgetExceeded, StepFailed, StepTimedOut
+from stretto.errors import BudgetExceeded, CircuitOpen, StepFailed, StepTimedOut
 from stretto.graphs.budgets import ask_for_more, check_budget
 from stretto.graphs.causes import describe, is_retryable, retry_after
+from stretto.graphs.deadline import Overdue, Voice, before_deadline
 from stretto.graphs.jsonable import as_json, copied
-from stretto.graphs.spec import Retry
+from stretto.graphs.spec import OtherAgent, Retry
 
 if TYPE_CHECKING:
     from stretto.graphs.call import StepCall
@@ -72,12 +73,17 @@ class Attempts:
 
     def _retrying(self, retry: Retry) -> tenacity.AsyncRetrying:
         return tenacity.AsyncRetrying(
-            retry=tenacity.retry_if_exception(is_retryable),
+            retry=tenacity.retry_if_exception(self._is_worth_retrying),
             stop=self._out_of_attempts,
             wait=lambda state: wait_before_retry(retry, state),
             before_sleep=self._announce,
             reraise=True,
         )
+
+    def _is_worth_retrying(self, error: BaseException) -> bool:
+        """Tell whether to try again; with another agent to fall back on, nobody waits for one."""
+        other = isinstance(self.call.plan.policy.on_error, OtherAgent)
+        return is_retryable(error) and not (other and isinstance(error, CircuitOpen))
 
     def _out_of_attempts(self, state: tenacity.RetryCallState) -> bool:
         retry = self.call.plan.policy.retry
@@ -119,17 +125,17 @@ class Attempts:
         limit = call.scope.time_left(call.plan.policy.timeout)
         if limit is None:
             return as_json(await run_agent(agent, task), agent.name)
-        deadline = asyncio.timeout(limit)
+        voice = Voice(task.publish, task.notify)
+        heard = replace(task, publish=voice.publish, notify=voice.notify)
+        work = run_agent(agent, heard)
         try:
-            async with deadline:
-                output = await run_agent(agent, task)
-        except TimeoutError as error:
-            if not deadline.expired():
-                raise
+            output = await before_deadline(work, limit, agent.name)
+        except Overdue:
             call.scope.time_left(None)  # says so if it is the run whose time is used up
-            raise StepTimedOut(
-                f"agent '{agent.name}' did not finish within {limit:g} s", retryable=True
-            ) from error
+            told = f"agent '{agent.name}' did not finish within {limit:g} s"
+            raise StepTimedOut(told, retryable=True) from None
+        finally:
+            voice.close()
         return as_json(output, agent.name)
 
     def _key(self) -> CacheKey:

@@ -112,14 +112,7 @@ class LLMAgent(PreparedAgent):
 
     def values(self, task: Task) -> dict[str, Any]:
         """Give the values that the prompt asks for, as far as the task has them."""
-        known = {
-            "input": task.input,
-            "inputs": task.inputs,
-            "context": task.context,
-            "params": task.params,
-            **task.params,
-        }
-        return {name: known[name] for name in self._loaded_prompt().values if name in known}
+        return task.values_for(self._loaded_prompt().values)
 
     def missing_values(self, params: Iterable[str]) -> tuple[str, ...]:
         """Name the values that the prompt asks for and that no task with these params has."""

@@ -67,6 +67,11 @@ class Settings(BaseSettings):
     qdrant_url: str | None = Field(default=None, validation_alias="qdrant_url")
     qdrant_api_key: SecretStr | None = Field(default=None, validation_alias="qdrant_api_key")
     redis_url: str | None = Field(default=None, validation_alias="redis_url", repr=False)
+    """The Redis through which processes share the state of circuit breakers; None shares none."""
+    breaker_threshold: int = Field(default=5, ge=1)
+    """Failures of an agent in a row after which it is left alone."""
+    breaker_reset: float = Field(default=13.0, gt=0)
+    """Seconds until one call is let through to see whether it works again."""
     sentry_dsn: str | None = Field(default=None, validation_alias="sentry_dsn", repr=False)
     otel_exporter_otlp_endpoint: str | None = Field(
         default=None, validation_alias="otel_exporter_otlp_endpoint"

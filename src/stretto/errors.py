@@ -128,6 +128,13 @@ class CircuitOpen(StepFailed):
 
     code = "circuit_open"
 
+    def __init__(
+        self, message: str, *, retryable: bool = False, retry_after: float | None = None
+    ) -> None:
+        """Keep ``message``; ``retry_after`` is the seconds until a call may be let through."""
+        super().__init__(message, retryable=retryable)
+        self.retry_after = retry_after
+
 
 class BudgetExceeded(StrettoError, RuntimeError):
     """A limit of the whole run (retries, tokens, money, calls, time) is used up."""

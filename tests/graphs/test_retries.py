@@ -119,6 +119,14 @@ async def test_the_last_failure_is_told_after_all_attempts() -> None:
     )
 
 
+async def test_an_agent_that_is_left_alone_is_not_waited_for_when_there_is_another() -> None:
+    agents = [Counting([CircuitOpen("open", retryable=True, retry_after=60.0)] * 9), Counting([])]
+    agents[1].name = "other"
+    policy: Any = {"retry": {"attempts": 3, "delay": 60.0}, "on_error": {"agent": "other"}}
+    ran = await perform(one(**policy), agents)
+    assert (ran.output, agents[0].calls) == ("done", [1])
+
+
 async def test_a_step_without_retry_is_tried_once() -> None:
     agent = Counting([ConnectionError("x")])
     ran = await perform(one(), [agent])

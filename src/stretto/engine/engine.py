@@ -60,8 +60,8 @@ class Engine:
         self._library = shipped()
         url, rules = database or self.settings.database_url, tuple(adaptation_rules)
         limit = max_concurrent_workflows
-        opener = opener_of(self.settings, model)
-        self._setup = Setup(self.home, url, self.agents, rules, limit, self._library, opener)
+        shared = self.settings, opener_of(self.settings, model)
+        self._setup = Setup(self.home, url, self.agents, rules, limit, self._library, *shared)
         self._stack = AsyncExitStack()
         self._room: EngineRoom | None = None
 

@@ -7,9 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stretto.agents.agent import OpenModel, PreparedAgent
-from stretto.agents.breaker import Breakers
 from stretto.agents.dispatch import Dispatcher, Gate
-from stretto.agents.registry import AgentRegistry
 from stretto.engine.archive import Archive
 from stretto.engine.execution import Execution
 from stretto.engine.lease import Lease
@@ -19,10 +17,9 @@ from stretto.engine.resources import Resources
 from stretto.engine.result import RunResult
 from stretto.errors import ConfigurationError
 from stretto.graphs.builder import Graph
-from stretto.graphs.causes import counts_against_agent
 from stretto.graphs.compile import compile_workflow
 from stretto.graphs.crew import agents_needed
-from stretto.graphs.runtime import PRIORITIES, AdaptationRule, Services
+from stretto.graphs.runtime import PRIORITIES, Services
 from stretto.graphs.spec import Workflow
 
 STOP_CHECK_SECONDS = 0.5
@@ -64,8 +61,7 @@ class Launcher:
     def __init__(
         self,
         resources: Resources,
-        agents: AgentRegistry,
-        rules: tuple[AdaptationRule, ...],
+        services: Services,
         limit: int,
         find: Callable[[str], Workflow],
         open_model: OpenModel | None = None,
@@ -74,17 +70,14 @@ class Launcher:
 
         Args:
             resources: records and checkpoints.
-            agents: who does the work.
-            rules: user functions that reorder ready steps.
+            services: who does the work, and what every run shares.
             limit: how many runs may be active at once.
             find: finds workflows that are used as steps.
             open_model: opens chat models by name.
 
         """
         self.resources = resources
-        self.services = Services(
-            agents, Dispatcher(), Breakers(counts_against_agent), resources.cache, rules
-        )
+        self.services = services
         self.admission = Dispatcher(limit)
         self.archive = Archive(resources.records, resources.saver)
         self.ended: Counter[str] = Counter()
@@ -216,13 +209,15 @@ class Launcher:
             "ended_workflows": dict(self.ended),
             "agent_load": {agent.name: load.get(agent.name, 0) for agent in agents},
             "waiting_tasks": dispatcher.waiting(),
-            "breakers": {agent.name: self.services.breakers.state(agent.name) for agent in agents},
+            "breakers": {agent.name: "closed" for agent in agents}
+            | self.services.breakers.states(),
         }
 
     async def close(self) -> None:
         """Cancel every active run; each can be resumed."""
         self._closed = True
         await asyncio.gather(*(self.stop(run_id) for run_id in tuple(self.active)))
+        self.services.agents.close()
 
 
 async def _stop_when_asked(active: Active) -> None:

@@ -1,20 +1,23 @@
 """What an engine is made of while it is open."""
 
 from collections.abc import AsyncGenerator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from stretto.agents.agent import OpenModel
+from stretto.agents.breaker import Breakers
+from stretto.agents.dispatch import Dispatcher
 from stretto.agents.registry import AgentRegistry
 from stretto.config import Settings
 from stretto.engine.desk import RunDesk
 from stretto.engine.launcher import Launcher
 from stretto.engine.reader import RunReader
 from stretto.engine.resources import open_resources
+from stretto.graphs.causes import counts_against_agent
 from stretto.graphs.library import Library
-from stretto.graphs.runtime import AdaptationRule
+from stretto.graphs.runtime import AdaptationRule, Services
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,7 @@ class Setup:
     rules: tuple[AdaptationRule, ...]
     limit: int
     library: Library
+    settings: Settings
     open_model: OpenModel
 
 
@@ -84,12 +88,31 @@ async def open_room(setup: Setup) -> AsyncGenerator[EngineRoom]:
         ConfigurationError: they cannot be used.
 
     """
-    async with open_resources(setup.home, setup.database) as resources:
-        launcher = Launcher(
-            resources, setup.agents, setup.rules, setup.limit, setup.library.get, setup.open_model
-        )
+    async with (
+        open_resources(setup.home, setup.database) as resources,
+        _open_breakers(setup.settings) as breakers,
+    ):
+        services = Services(setup.agents, Dispatcher(), breakers, resources.cache, setup.rules)
+        find, open_model = setup.library.get, setup.open_model
+        launcher = Launcher(resources, services, setup.limit, find, open_model)
         room = EngineRoom(launcher, RunDesk(launcher), RunReader(launcher))
         try:
             yield room
         finally:
             await room.desk.close()
+
+
+@asynccontextmanager
+async def _open_breakers(settings: Settings) -> AsyncGenerator[Breakers]:
+    async with AsyncExitStack() as stack:
+        shared = None
+        if settings.redis_url is not None:
+            from stretto.agents.shared import open_shared
+
+            shared = await stack.enter_async_context(open_shared(settings.redis_url))
+        yield Breakers(
+            counts_against_agent,
+            threshold=settings.breaker_threshold,
+            reset_after=settings.breaker_reset,
+            shared=shared,
+        )

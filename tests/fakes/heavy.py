@@ -1,0 +1,128 @@
+"""Agents that run in worker processes, which find them here by name."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from stretto.agents.agent import Agent, Task, agent
+
+calls: list[str] = []
+"""What this process called; each worker process has a list of its own."""
+
+
+class Unsendable(Exception):
+    """Cannot be made from what pickle keeps of it."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(f"{code} {reason}")
+
+
+@agent(killable=True)
+def work(task: Task) -> Any:
+    """Do what ``params.what`` says."""
+    calls.append(task.step_id)
+    Path(task.params["note"]).write_text(str(os.getpid()))
+    return DEEDS[task.params.get("what", "tell")](task)
+
+
+def tell(task: Task) -> dict[str, Any]:
+    """Use everything that comes back from a process."""
+    print("what is printed harms nobody")
+    task.usage.calls += 1
+    task.usage.input_tokens += 7
+    task.publish("one ")
+    task.publish("two")
+    return {"pid": os.getpid(), "calls": len(calls), "thread": threading.current_thread().name}
+
+
+def hang(task: Task) -> None:
+    """Hold the interpreter without an end, with a program that does so too."""
+    sleeper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"])
+    note = Path(task.params["note"])
+    note.write_text(f"{os.getpid()} {sleeper.pid}")
+    note.with_suffix(".ready").touch()
+    while True:
+        pass
+
+
+def die(task: Task) -> str:
+    """End the process, but only the first time."""
+    if task.attempt == 1:
+        os._exit(3)
+    return "alive"
+
+
+def crash(task: Task) -> None:
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def leave(task: Task) -> None:
+    sys.exit(4)
+
+
+def fail(task: Task) -> None:
+    raise LookupError("nothing there")
+
+
+def fail_oddly(task: Task) -> None:
+    raise Unsendable(7, "odd")
+
+
+def give_oddly(task: Task) -> Any:
+    return lambda: None
+
+
+DEEDS = {
+    deed.__name__: deed for deed in (tell, hang, die, crash, leave, fail, fail_oddly, give_oddly)
+}
+
+
+class Counter(Agent):
+    """Keeps a count, and has methods of both kinds."""
+
+    name, killable = "counter", True
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def run(self, task: Task) -> list[int]:
+        self.count += 1
+        return [self.count, os.getpid()]
+
+    async def here(self, task: Task) -> list[int]:
+        self.count += 1
+        return [self.count, os.getpid()]
+
+
+class Locked(Counter):
+    """Cannot be pickled."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lock = threading.Lock()
+
+
+class Slow(Agent):
+    killable = True
+
+    async def run(self, task: Task) -> None: ...
+
+
+@agent(killable=True)
+async def gentle(task: Task) -> None: ...
+
+
+@agent(killable=True)
+async def streaming(task: Task) -> Any:
+    yield "text"
+
+
+def nested() -> Any:
+    @agent(killable=True)
+    def inner(task: Task) -> None: ...
+
+    return inner
