@@ -5,8 +5,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, overload, runtime_checkable
 
+from stretto.agents.gate import ModelGate
+from stretto.agents.usage import Usage
+
 Emit = Callable[[str], None]
 """Publishes one piece of streamed text."""
+OpenModel = Callable[[str | None], Any]
+"""Opens a chat model by name; None is the deployment's usual one."""
+Notify = Callable[[str, dict[str, Any]], None]
+"""Publishes what else happens in a call: its kind (``tool_call``, ``reasoning``), its data."""
 KNOWN_CAPABILITIES = (
     "data_fetch",
     "analysis",
@@ -20,39 +27,7 @@ KNOWN_CAPABILITIES = (
 """The capabilities with a common meaning; any other word is allowed too."""
 
 
-@dataclass(slots=True)
-class Usage:
-    """What model calls cost."""
-
-    input_tokens: int = 0
-    output_tokens: int = 0
-    calls: int = 0
-    usd: float = 0.0
-
-    @property
-    def tokens(self) -> int:
-        """Input and output tokens together."""
-        return self.input_tokens + self.output_tokens
-
-    def add(self, other: "Usage") -> None:
-        """Add the figures of another record to this one."""
-        self.input_tokens += other.input_tokens
-        self.output_tokens += other.output_tokens
-        self.calls += other.calls
-        self.usd += other.usd
-
-    def to_dict(self) -> dict[str, float]:
-        """Give the JSON form."""
-        return {
-            "input_tokens": self.input_tokens,
-            "output_tokens": self.output_tokens,
-            "tokens": self.tokens,
-            "calls": self.calls,
-            "usd": self.usd,
-        }
-
-
-def discard(text: str) -> None:
+def discard(*said: Any) -> None:
     """Publish to nobody."""
 
 
@@ -98,6 +73,12 @@ class Task(Mapping[str, Any]):
     """Where a model agent adds what its calls cost."""
     publish: Emit = field(default=discard, repr=False)
     """Publishes streamed text without waiting; ``emit`` is the door for agents."""
+    notify: Notify = field(default=discard, repr=False)
+    """Publishes what is no text of the answer: reasoning, tool calls, a fresh start."""
+    gate: ModelGate = field(default_factory=ModelGate, repr=False, compare=False)
+    """What every call of a model has to pass."""
+    facts: dict[str, Any] = field(default_factory=dict[str, Any], repr=False, compare=False)
+    """What the agent tells of how it worked: its model, its prompt; it goes into the events."""
     pace: Pace = field(default_factory=Pace, repr=False, compare=False)
 
     FIELDS: ClassVar[tuple[str, ...]] = (
@@ -145,6 +126,22 @@ class Agent:
     """How steps call it; the class name when empty."""
     capabilities: frozenset[str] | set[str] = frozenset()
     max_concurrent_tasks: int = 5
+
+
+class PreparedAgent(Agent):
+    """An agent that opens something before its first call; an engine lets it before a run."""
+
+    async def prepare(self, open_model: OpenModel | None = None) -> None:
+        """Open what is needed, once.
+
+        Args:
+            open_model: opens a chat model by name as the deployment's settings say.
+
+        Raises:
+            ConfigurationError: something is not there.
+
+        """
+        raise NotImplementedError
 
 
 @runtime_checkable

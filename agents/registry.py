@@ -38,7 +38,6 @@ class AgentRegistry:
     def register(
         self,
         target: Any,
-        *,
         name: str | None = None,
         capabilities: Iterable[str] | None = None,
         max_concurrent_tasks: int | None = None,

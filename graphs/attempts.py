@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
@@ -10,9 +9,11 @@ from typing import TYPE_CHECKING, Any, cast
 import tenacity
 from pydantic_core import to_json
 
-from stretto.agents.agent import Emit, Task, discard
+from stretto.agents.agent import Emit, Notify, Task, discard
+from stretto.agents.gate import ModelGate
 from stretto.agents.registry import RegisteredAgent
 from stretto.errors import BudgetExceeded, StepFailed, StepTimedOut
+from stretto.graphs.budgets import ask_for_more, check_budget
 from stretto.graphs.causes import describe, is_retryable, retry_after
 from stretto.graphs.jsonable import as_json, copied
 from stretto.graphs.spec import Retry
@@ -53,14 +54,21 @@ class Attempts:
         cached = await self._look_up(key) if key else None
         if cached is not None:
             return cached
-        retry = self.call.plan.policy.retry
-        if retry is None or retry.attempts == 1:
-            output = await self._attempt()
-        else:
-            output = cast(Any, await self._retrying(retry)(self._attempt))
+        while True:
+            try:
+                output = await self._attempts()
+                break
+            except BudgetExceeded as error:
+                ask_for_more(self.call, error)
         if key:
             await self._remember(key, output)
         return Result(output)
+
+    async def _attempts(self) -> Any:
+        retry = self.call.plan.policy.retry
+        if retry is None or retry.attempts == 1:
+            return await self._attempt()
+        return cast(Any, await self._retrying(retry)(self._attempt))
 
     def _retrying(self, retry: Retry) -> tenacity.AsyncRetrying:
         return tenacity.AsyncRetrying(
@@ -80,7 +88,8 @@ class Attempts:
         error = state.outcome.exception() if state.outcome else None
         code, message = describe(error) if error else ("", "")
         delay = round(state.upcoming_sleep, 3)
-        self.call.emit("agent_retry", code=code, error_message=message, delay=delay)
+        told = self.call.told()
+        self.call.emit("agent_retry", code=code, error_message=message, delay=delay, **told)
 
     async def _attempt(self) -> Any:
         call = self.call
@@ -97,8 +106,16 @@ class Attempts:
 
     async def _call_agent(self, agent: RegisteredAgent) -> Any:
         call = self.call
-        check_budget(call)
+        check_budget(call.scope)
         task = own_copy(self.task, call)
+        call.spent, call.facts_told = task.usage, task.facts
+        try:
+            return await self._call_within_limit(agent, task)
+        finally:
+            call.scope.end_spending(task.usage)
+
+    async def _call_within_limit(self, agent: RegisteredAgent, task: Task) -> Any:
+        call = self.call
         limit = call.scope.time_left(call.plan.policy.timeout)
         if limit is None:
             return as_json(await run_agent(agent, task), agent.name)
@@ -165,7 +182,11 @@ def own_copy(task: Task, call: "StepCall") -> Task:
     return replace(
         task,
         attempt=call.attempts,
+        usage=call.scope.begin_spending(),
         publish=publisher(call) if call.attempts > 1 else task.publish,
+        notify=notifier(call),
+        gate=ModelGate(call.services.breakers, partial(check_budget, call.scope)),
+        facts={},
         params=copied(task.params),
         inputs=inputs,
         input=inputs if task.input is task.inputs else copied(task.input),
@@ -189,6 +210,19 @@ def publisher(call: "StepCall") -> Emit:
     return publish
 
 
+def notifier(call: "StepCall") -> Notify:
+    """Make the function through which an attempt tells what is no text of its answer."""
+    if call.plan.step.stream == "none":
+        return discard
+    stream, attempt = call.plan.step.stream, call.attempts
+
+    def notify(kind: str, data: dict[str, Any]) -> None:
+        facts = {**call.facts, "attempt": attempt, "stream": stream, "kind": kind}
+        call.scope.emit("agent_stream", call.path, {**facts, "content": "", **data})
+
+    return notify
+
+
 def wait_before_retry(retry: Retry, state: tenacity.RetryCallState) -> float:
     """Give the seconds to wait after a failed attempt.
 
@@ -206,23 +240,3 @@ def wait_before_retry(retry: Retry, state: tenacity.RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome else None
     asked = retry_after(error) if error else None
     return min(max(wait, asked or 0.0), retry.max_delay)
-
-
-def check_budget(call: "StepCall") -> None:
-    """Refuse a call once the run has spent what it may.
-
-    Raises:
-        BudgetExceeded: tokens, money or calls are used up.
-
-    """
-    budget, usage = call.scope.budget, call.scope.usage
-    if budget is None:
-        return
-    spent: Mapping[str, tuple[float | None, float]] = {
-        "tokens": (budget.tokens, usage.tokens),
-        "usd": (budget.usd, usage.usd),
-        "model_calls": (budget.model_calls, usage.calls),
-    }
-    for name, (limit, used) in spent.items():
-        if limit is not None and used >= limit:
-            raise BudgetExceeded(f"the run has used its budget of {limit:g} {name}; raise it")

@@ -8,6 +8,7 @@ from langchain_core.runnables import RunnableConfig
 
 from stretto.agents.dispatch import Rank, Slot
 from stretto.agents.registry import RegisteredAgent
+from stretto.agents.usage import Usage
 from stretto.events import EventType
 from stretto.graphs.activation import Activation
 from stretto.graphs.attempts import Result
@@ -63,6 +64,10 @@ class StepCall:
     attempts: int = 0
     agent: str | None = None
     """Who made the last attempt."""
+    spent: Usage | None = None
+    """What the models of the last attempt cost."""
+    facts_told: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """What the agent told of how it worked at the last attempt."""
 
     scope: RunScope = field(init=False)
     """The run that the step belongs to."""
@@ -94,6 +99,12 @@ class StepCall:
         """What every event of the step says."""
         step = self.plan.step
         return {"step": self.path, "agent": self.agent, "task": step.action or step.kind}
+
+    def told(self) -> dict[str, Any]:
+        """Give what the last attempt told of itself: its model, its prompt, what it cost."""
+        if self.spent is None or not self.spent.calls:
+            return dict(self.facts_told)
+        return {**self.facts_told, "usage": self.spent.to_dict()}
 
     def emit(self, event: EventType, **data: Any) -> None:
         """Publish an event of this step."""

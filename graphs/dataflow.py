@@ -199,9 +199,11 @@ class StepNode:
             replaced: dict[str, Any] = {}  # what a fallback value stands in for
             if "code" in record:
                 replaced = {"code": record["code"], "error_message": record.get("error")}
+            replaced |= call.told()
             call.emit("agent_completed", duration=record.get("duration", 0.0), **replaced)
         elif outcome.status == "failed":
-            call.emit("agent_error", code=record.get("code"), error_message=record.get("error"))
+            code, message = record.get("code"), record.get("error")
+            call.emit("agent_error", code=code, error_message=message, **call.told())
         else:
             call.emit("agent_skipped", state=outcome.status, reason=outcome.reason)
 

@@ -7,10 +7,10 @@ from typing import Any, Literal, Protocol
 
 from langgraph.cache.base import BaseCache
 
-from stretto.agents.agent import Usage
 from stretto.agents.breaker import Breakers
 from stretto.agents.dispatch import Dispatcher, Gate
 from stretto.agents.registry import AgentRegistry
+from stretto.agents.usage import Usage
 from stretto.errors import StepTimedOut
 from stretto.events import EventType
 from stretto.graphs.given import Given
@@ -80,9 +80,14 @@ class RunScope:
     deadline: float | None = None
     """Time of the event loop by which the run has to end."""
     budget: Budget | None = None
+    warned: set[str] = field(default_factory=set[str])
+    """The limits of the budget of which it was told that they come near."""
     remaining: Mapping[str, float] = field(default_factory=dict[str, float])
     """Seconds from a step's start to the end of its scope as learned from past runs, by path."""
     usage: Usage = field(default_factory=Usage)
+    """What ended attempts cost."""
+    spending: list[Usage] = field(default_factory=list[Usage])
+    """What the attempts at work have cost so far."""
     ready: list[ReadyStep] = field(default_factory=list[ReadyStep])
     given: Given | None = None
     """What the caller gave, from an engine that keeps it; None when the graph's state has it."""
@@ -119,6 +124,23 @@ class RunScope:
     def mark_doomed(self) -> None:
         """Note that the run cannot succeed any more."""
         self.doomed = True
+
+    def begin_spending(self) -> Usage:
+        """Open the account of an attempt."""
+        self.spending.append(usage := Usage())
+        return usage
+
+    def end_spending(self, usage: Usage) -> None:
+        """Close the account of an attempt; what is added to it later counts for nobody."""
+        self.spending = [other for other in self.spending if other is not usage]
+        self.usage.add(usage)
+
+    def spent(self) -> Usage:
+        """Give what the run has cost up to now."""
+        total = Usage()
+        for usage in (self.usage, *self.spending):
+            total.add(usage)
+        return total
 
     def take_retry(self) -> bool:
         """Use one of the run's retries; False when none is left."""

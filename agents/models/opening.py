@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from stretto.agents.models.providers import open_langchain
 from stretto.agents.secrets import fill_secrets
@@ -136,15 +135,21 @@ def _shown(secret: "SecretStr | None") -> str | None:
 def _checked_url(name: str, base_url: str | None) -> str | None:
     if not base_url:
         return None
+    import httpx2
+
+    from stretto.agents.transport import shown
+
+    given = ""
     try:
-        parts = urlsplit(base_url)
-        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        valid = False
-    if not valid:
-        message = f"model '{name}': the address '{base_url}' is not like 'https://host/v1'"
-        raise ConfigurationError(message)
-    return base_url
+        url = httpx2.URL(base_url)
+        if url.scheme in ("http", "https") and url.host and url.port != 0:
+            return base_url
+        given = f", not '{shown(url)}'"
+    except (httpx2.InvalidURL, ValueError):
+        pass
+    raise ConfigurationError(
+        f"model '{name}': its address (base_url, OPENAI_BASE_URL) has to look like 'https://host/v1'{given}"
+    )
 
 
 def _refuse_unsendable(name: str, text: str) -> None:
@@ -179,9 +184,18 @@ def _openai(name: str, model: str, given: dict[str, Any]) -> "BaseChatModel":
     _refuse_unsendable(name, key)
     if not given["base_url"]:
         given["base_url"] = _checked_url(name, os.environ.get("OPENAI_BASE_URL"))
-    from langchain_openai import ChatOpenAI
     from pydantic import SecretStr
 
-    return ChatOpenAI(
-        model=model, api_key=SecretStr(key), max_retries=0, stream_usage=True, **given
+    from stretto.agents.models.client import bounded_client
+    from stretto.agents.models.strict import StrictChatOpenAI
+
+    return StrictChatOpenAI(
+        model=model,
+        api_key=SecretStr(key),
+        max_retries=0,
+        stream_usage=True,
+        stream_chunk_timeout=given["timeout"],
+        http_async_client=bounded_client(),
+        openai_proxy="",  # the client above knows the proxy
+        **given,
     )

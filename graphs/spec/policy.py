@@ -60,3 +60,6 @@ class Budget(Model):
     tokens: int | None = Field(default=None, ge=1)
     usd: float | None = Field(default=None, gt=0)
     model_calls: int | None = Field(default=None, ge=1)
+    warn_at: float = Field(
+        default=0.8, gt=0, le=1, description="Share of a limit from which on an event warns of it."
+    )

@@ -77,6 +77,10 @@ class Settings(BaseSettings):
     """Default values by workflow id, from ``[stretto.workflows.NAME]``."""
     agents: list[dict[str, Any]] = Field(default_factory=list[dict[str, Any]])
     """Agents to register, from ``[[agents]]``."""
+    agent_plugins: tuple[str, ...] = ()
+    """Entry points of the group ``stretto.agents`` that may be loaded, by their or package name."""
+    source: Path = Path(SETTINGS_FILE)
+    """The file that the settings were looked for in."""
     models: dict[str, ModelSettings] = Field(default_factory=dict[str, ModelSettings])
     """How chat models are called, by name, from ``[stretto.models."NAME"]``; ``*`` is for all."""
 
@@ -130,7 +134,7 @@ def load_settings(directory: Path | None = None) -> Settings:
     except ValidationError as error:
         raise ConfigurationError(_explained(error, text, path, env_file)) from None
     home = root / loaded.home.expanduser()
-    return loaded.model_copy(update={"home": home})
+    return loaded.model_copy(update={"home": home, "source": path})
 
 
 def _text_of(path: Path) -> str:
@@ -152,7 +156,7 @@ def _parsed(text: str, path: Path) -> dict[str, Any]:
 
 def _checked(document: dict[str, Any], text: str, path: Path) -> dict[str, Any]:
     """Refuse unknown names, and give the field values that the file sets."""
-    known = [name for name in Settings.model_fields if name != "agents"]
+    known = [name for name in Settings.model_fields if name not in ("agents", "source")]
     for key in document:
         if key not in ("stretto", "agents"):
             raise _unknown(key, ["stretto", "agents"], _line_of(text, "", key), path)

@@ -14,6 +14,8 @@ EventType = Literal[
     "workflow_waiting",
     "workflow_resumed",
     "step_compensated",
+    "budget_warning",
+    "budget_raised",
     "workflow_completed",
     "workflow_failed",
     "workflow_cancelled",

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from stretto.agents.agent import Agent, FunctionAgent, Task, Usage, agent
+from stretto.agents.agent import Agent, FunctionAgent, Task, agent
 from stretto.agents.calling import call, entry_point
+from stretto.agents.usage import Usage
 from stretto.errors import ConfigurationError
 
 

@@ -1,6 +1,5 @@
 from typing import Any
 
-import openai
 import pytest
 from langchain_core.language_models import BaseChatModel
 from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
@@ -77,11 +76,11 @@ async def test_an_answer_without_text_is_refused_and_may_be_tried_again() -> Non
     assert (failure.value.code, failure.value.retryable) == ("empty_answer", True)
 
 
-async def test_a_rate_limit_passes_through_after_a_single_call() -> None:
+async def test_a_rate_limit_is_told_after_a_single_call() -> None:
     async with openai_server(status=429) as server:
-        with pytest.raises(openai.RateLimitError) as failure:
+        with pytest.raises(StepFailed) as failure:
             await ask(server, Task(params={"word": "hi"}))
-    assert failure.value.status_code == 429
+    assert (failure.value.code, failure.value.retryable) == ("rate_limited", True)
     assert len(server.requests) == 1
 
 

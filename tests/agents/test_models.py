@@ -168,13 +168,13 @@ def test_headers_for_a_provider_that_takes_none_are_refused(
 
 @pytest.mark.parametrize("address", ["localhost:8000", "ftp://host/v1", "http://", "http://h:x/"])
 def test_an_address_that_is_none_is_refused_at_opening(address: str) -> None:
-    with pytest.raises(ConfigurationError, match=f"address '{re.escape(address)}' is not like"):
+    with pytest.raises(ConfigurationError, match="has to look like 'https://host/v1'"):
         open_model("openai:tiny-1", api_key="key-1", base_url=address)
 
 
 def test_a_broken_address_in_the_environment_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_BASE_URL", "localhost:8000")
-    with pytest.raises(ConfigurationError, match="'localhost:8000' is not like"):
+    with pytest.raises(ConfigurationError, match="has to look like .* not 'localhost:8000'"):
         open_model("openai:tiny-1", api_key="key-1")
 
 

@@ -115,7 +115,7 @@ def mine(task): return 1
 def test_a_module_gives_its_instances_functions_and_leaf_classes(tmp_path: Path) -> None:
     (tmp_path / "agents.py").write_text(MODULE, encoding="utf-8")
     crew = load_crew((), tmp_path)
-    registry = make_registry(crew, "offline")
+    registry = make_registry(crew, None, "offline")
     assert registry.names()[:4] == ("made", "function", "risk_analyzer", "ready")
     # The user's agent wins over the shipped one of the same name; the others are there.
     assert registry.get("risk_analyzer").target is crew.agents[2]
@@ -135,7 +135,7 @@ def test_two_agents_of_one_name_are_refused(tmp_path: Path) -> None:
         (tmp_path / name).write_text(MODULE, encoding="utf-8")
     crew = load_crew([str(tmp_path / "one.py"), str(tmp_path / "two.py")], None)
     with pytest.raises(ConfigurationError, match="there is an agent 'made' already"):
-        make_registry(crew, "offline")
+        make_registry(crew, None, "offline")
 
 
 def test_agents_can_import_what_is_beside_them(tmp_path: Path) -> None:

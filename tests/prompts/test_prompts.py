@@ -1,15 +1,17 @@
 import dataclasses
 import hashlib
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from stretto.errors import ConfigurationError
-from stretto.prompts import load_prompt, prompt_from_text, prompt_names
-from stretto.prompts.prompt import parse_prompt
+from stretto.prompts import ModelHints, load_prompt, prompt_from_text, prompt_names
+from stretto.prompts.loading import parse_prompt
 
 SOURCE = """---
+name: greeting
 version: 2.1.0
 description: A greeting.
 values: [name, items]
@@ -28,6 +30,8 @@ def test_every_shipped_prompt_loads_and_has_a_description() -> None:
         assert prompt.name == name
         assert prompt.description
         assert prompt.values
+        assert set(prompt.about) == set(prompt.values)
+        assert all(prompt.about.values())
 
 
 def test_a_prompt_has_the_version_values_and_digest_of_its_file() -> None:
@@ -46,8 +50,45 @@ def test_sections_walk_through_lists() -> None:
 
 
 def test_windows_line_ends_make_no_difference() -> None:
-    there, here = parse_prompt("greeting", SOURCE.replace("\n", "\r\n")), parse_prompt("g", SOURCE)
-    assert there.digest == here.digest
+    there, here = [
+        parse_prompt("greeting", text) for text in (SOURCE.replace("\n", "\r\n"), SOURCE)
+    ]
+    assert there == here
+
+
+@pytest.mark.parametrize(
+    ("text", "values", "message"),
+    [
+        ("{{a.x}}", {"a": {"y": 1}}, "needs 'a.x', which its values do not have"),
+        ("{{a.1}}", {"a": [0]}, "needs 'a.1', which"),
+        ("{{a.x}}", {"a": "text"}, "needs 'a.x', which"),
+        ("{{#a}}{{x}}{{/a}}", {"a": [{"x": 1}, {"y": 1}]}, "needs 'x' in 'a', which"),
+        ("{{#a}}{{#b}}{{x}}{{/b}}{{/a}}", {"a": {"b": [{}, {"y": 1}]}}, "needs 'x' in 'b', which"),
+        ("{{^a}}{{x}}{{/a}}", {"a": []}, "needs 'x', which"),
+    ],
+)
+def test_a_key_that_a_value_does_not_have_is_an_error(
+    text: str, values: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        prompt_from_text(text).render(**values)
+
+
+@pytest.mark.parametrize(
+    ("text", "values", "rendered"),
+    [
+        ("{{#a.x}}{{.}}{{/a.x}}{{^a.x}}no x{{/a.x}}", {"a": {}}, "no x"),
+        ("{{#a}}{{b}}{{c}}{{/a}}", {"a": [{"b": 1}], "c": 2}, "12"),
+        ("{{#a}}{{x}}{{/a}}.", {"a": []}, "."),
+        ("{{a.x}}.", {"a": {"x": ""}}, "."),
+        ("{{#a}}{{b}}{{/a}}", {"a": True, "b": 1}, "1"),
+    ],
+)
+def test_sections_may_ask_for_what_is_not_there(
+    text: str, values: dict[str, Any], rendered: str
+) -> None:
+    prompt = dataclasses.replace(prompt_from_text(text), values=tuple(values))
+    assert prompt.render(**values) == rendered
 
 
 def test_missing_and_unused_values_are_named_together() -> None:
@@ -71,21 +112,58 @@ def test_only_shipped_prompts_can_be_loaded(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "message"),
+    ("head", "message"),
     [
-        ("Hello {{name}}", "must begin with front matter"),
-        ("---\nvalues: [name\n---\nHello {{name}}", "broken front matter"),
-        ("---\nvalues: name\n---\nHello {{name}}", "a list 'values'"),
-        ("---\n- name\n---\nHello {{name}}", "a list 'values'"),
-        ("---\nvalues: [name]\nvalue: 1\n---\nHello {{name}}", "unknown front matter 'value'"),
-        ("---\nvalues: [nam]\n---\nHello {{name}}", "they differ in 'nam', 'name'"),
-        ("---\nvalues: [a]\n---\n{{#a}} open", "no valid mustache"),
-        ("---\nvalues: [a]\n---\n{{a}} {{> other}}", "includes 'other'"),
+        ("values: [name", "broken front matter"),
+        ("- name", "that is no mapping; its keys are 'name', 'version'"),
+        ("version: 1", "has no 'name' in its front matter"),
+        ("name: faulty", "has no 'version' in its front matter"),
+        ("name: other\nversion: 1", "calls itself 'other'; its name has to be that of its file"),
+        ("name: faulty\nversion: [1]", "a 'version' that is no text"),
+        ("name: faulty\nversion: 1\nvalues: name", "neither a list of names nor a mapping"),
+        ("name: faulty\nversion: 1\nvalues: [1]", "neither a list of names nor a mapping"),
+        ("name: faulty\nversion: 1\nvalues: {name: [a]}", "neither a list of names nor a mapping"),
+        ("name: faulty\nversion: 1\nvalue: 1", "unknown front matter 'value'.*mean 'values'"),
+        ("name: faulty\nversion: 1\nvalues: [nam]", "declares 'nam' but uses 'name'"),
+        ("name: faulty\nversion: 1\nmodel: gpt", "'model' that is no mapping"),
+        ("name: faulty\nversion: 1\nmodel: {temprature: 1}", "model hint.*mean 'temperature'"),
+        ("name: faulty\nversion: 1\nmodel: {temperature: 3}", "a number from 0 to 2"),
+        ("name: faulty\nversion: 1\nmodel: {temperature: true}", "a number from 0 to 2"),
+        ("name: faulty\nversion: 1\nmodel: {max_tokens: 0}", "a whole number of at least 1"),
+        ("name: faulty\nversion: 1\nmodel: {name: 4}", "the name of a model"),
     ],
 )
-def test_a_faulty_prompt_is_refused(source: str, message: str) -> None:
+def test_faulty_front_matter_is_refused(head: str, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"^prompt 'faulty' .*{message}"):
+        parse_prompt("faulty", f"---\n{head}\n---\nHello {{{{name}}}}")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("{{#a}} open", "no valid mustache"), ("{{> a/b}}", "includes 'a/b'; write it as {{> name}}")],
+)
+def test_a_faulty_text_is_refused(text: str, message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
-        parse_prompt("faulty", source)
+        prompt_from_text(text)
+
+
+def test_a_prompt_has_front_matter() -> None:
+    with pytest.raises(ConfigurationError, match="must begin with front matter"):
+        parse_prompt("faulty", "Hello {{name}}")
+
+
+def test_values_may_say_what_they_are_and_hints_what_the_model_should_be() -> None:
+    head = "name: a\nversion: 1.0\nvalues: {x: The first., y: }\nmodel: {max_tokens: 50, name: m}"
+    prompt = parse_prompt("a", f"---\n{head}\n---\n{{{{x}}}}{{{{y}}}}")
+    assert (prompt.version, prompt.values) == ("1.0", ("x", "y"))
+    assert prompt.about == {"x": "The first.", "y": ""}
+    assert prompt.model == ModelHints(name="m", max_tokens=50)
+    assert prompt.model.to_dict() == {"name": "m", "max_tokens": 50}
+
+
+def test_a_run_records_name_version_and_hash() -> None:
+    prompt = parse_prompt("greeting", SOURCE)
+    assert prompt.facts() == {"name": "greeting", "version": "2.1.0", "hash": prompt.digest}
 
 
 def test_a_text_is_a_prompt_whose_values_are_the_names_in_it() -> None:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from stretto.cli import authoring, doctor, project_files, resuming, running, runs
+from stretto.cli import authoring, catalogue, doctor, project_files, resuming, running, runs
 from stretto.cli.options import Debug
 
 HELP = "Workflows of LLM agents, where every step starts the moment its inputs exist."
@@ -41,8 +41,8 @@ def root(
 app.command("run")(running.run)
 app.command("validate")(authoring.validate)
 app.command("graph")(authoring.graph)
-app.command("list")(authoring.list_workflows)
-app.command("show")(authoring.show)
+app.command("list")(catalogue.list_shipped)
+app.command("show")(catalogue.show)
 app.command("schema")(authoring.schema)
 app.command("init")(project_files.init)
 app.command("doctor")(doctor.doctor)

@@ -15,7 +15,10 @@ from stretto.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from stretto.agents.registry import AgentRegistry
+    from stretto.config import Settings
 
+DECLARING = (".yaml", ".yml", ".json", ".toml")
+"""How files end that declare agents."""
 NEIGHBOUR = "agents.py"
 """The file that is loaded without being named when it is next to the workflow's file."""
 
@@ -33,15 +36,16 @@ def load_crew(named: Sequence[str], folder: Path | None) -> Crew:
     """Load the user's agents.
 
     Args:
-        named: modules by dotted name, and ``.py`` files.
+        named: modules by dotted name, ``.py`` files, and files that declare agents.
         folder: where ``agents.py`` is loaded from if it is there; None for nowhere.
 
     Raises:
         ConfigurationError: one cannot be imported, or there is no agent in it.
 
     """
-    agents: list[Any] = []
+    agents: list[Any] = [Path(name) for name in named if Path(name).suffix in DECLARING]
     again = list(named)
+    named = [name for name in named if Path(name).suffix not in DECLARING]
     files = [Path(name).resolve() for name in named if _is_file(name)]
     for name in named:
         module = _import_file(Path(name)) if _is_file(name) else _import_module(name)
@@ -54,33 +58,24 @@ def load_crew(named: Sequence[str], folder: Path | None) -> Crew:
     return Crew(tuple({id(agent): agent for agent in agents}.values()), tuple(again))
 
 
-def make_registry(crew: Crew, model: str | None) -> "AgentRegistry":
-    """Register the user's agents, and the shipped ones whose names are still free.
+def make_registry(crew: Crew, settings: "Settings | None", model: str | None) -> "AgentRegistry":
+    """Register the user's agents, declared ones, and the shipped ones whose names are still free.
 
     Args:
         crew: the user's agents.
-        model: the chat model of the shipped agents.
+        settings: what a deployment declares.
+        model: the chat model of agents that name none.
 
     Raises:
         ConfigurationError: two of the user's agents have one name.
 
     """
     from stretto.agents.registry import AgentRegistry
+    from stretto.agents.roster import fill_registry
 
     registry = AgentRegistry()
-    fill_registry(registry, crew, model)
+    fill_registry(registry, crew.agents, settings, model)
     return registry
-
-
-def fill_registry(registry: "AgentRegistry", crew: Crew, model: str | None) -> None:
-    """Add agents to a registry that is empty, as ``make_registry`` does."""
-    from stretto.agents.shipped import shipped_agents
-
-    for agent in crew.agents:
-        registry.register(agent)
-    for agent in shipped_agents(model):
-        if agent.name not in registry:
-            registry.register(agent)
 
 
 def _is_file(name: str) -> bool:

@@ -142,7 +142,7 @@ def _agents(settings: "Settings") -> Iterator[Finding]:
         yield Finding("ok", "agents", f"no {NEIGHBOUR} here; the shipped agents are there")
         return
     crew = load_crew((), Path())
-    make_registry(crew, settings.model)
+    make_registry(crew, settings, settings.model)
     count = f"{len(crew.agents)} agent" + ("s" if len(crew.agents) != 1 else "")
     yield Finding("ok", "agents", f"{NEIGHBOUR} has {count}; loaded with the workflows beside it")
 

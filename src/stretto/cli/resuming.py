@@ -10,7 +10,7 @@ import typer
 from stretto.cli.archives import find_run, has_runs, open_records
 from stretto.cli.board import Board
 from stretto.cli.conduct import Begun, conduct
-from stretto.cli.crew import fill_registry, load_crew
+from stretto.cli.crew import load_crew
 from stretto.cli.deployment import make_engine, read_settings, shape_of
 from stretto.cli.guard import guarded
 from stretto.cli.options import Agents, AsEvents, AsJson, Debug, Home, Model, RunId
@@ -94,7 +94,10 @@ class Entry:
             last = await records.last_seq(row.run_id)
         folder = None if is_shipped(row) else Path()
         crew = load_crew(self.agents, folder)
-        fill_registry(engine.agents, crew, self.model or engine.settings.model)
+        from stretto.agents.roster import fill_registry
+
+        model = self.model or engine.settings.model
+        fill_registry(engine.agents, crew.agents, engine.settings, model)
         before = await engine.status(row.run_id)
         handle = await self.enter(engine, row.run_id)
         title = f"{row.workflow_name} {row.version}"

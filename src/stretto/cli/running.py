@@ -109,7 +109,7 @@ def run(
         workflow, path = find_workflow(source)
         checked = _checked_input(workflow, pairs or [], input_file)
         crew = load_crew(agents or [], path.parent if path else None)
-        registry = make_registry(crew, model or settings.model)
+        registry = make_registry(crew, settings, model or settings.model)
         check_agents(workflow, registry, path)
         if model is not None:
             check_model(model)

@@ -3,11 +3,12 @@
 import json
 import re
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from typing import Any, TextIO
 
 from rich.console import Console
+from rich.text import Text
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
@@ -46,3 +47,17 @@ def write(stream: TextIO, text: str) -> None:
     """Write one line at once, so that a reader of a pipe sees it."""
     stream.write(f"{text}\n")
     stream.flush()
+
+
+def print_part(title: str, rows: Sequence[tuple[str, ...]]) -> None:
+    """Print rows in columns that are as wide as they need, whatever the terminal's width."""
+    console = console_on(sys.stdout)
+    console.print()
+    console.print(Text(title, "bold"))
+    cells = [[clean(cell) for cell in row] for row in rows or [("none",)]]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        first, *others = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
+        line = Text(f"  {first}").append("".join(f"  {cell}" for cell in others), "dim")
+        line.rstrip()
+        console.print(line, soft_wrap=True)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stretto.errors import InputInvalid, RunConflict, StepFailed
+from stretto.graphs import budgets
 from stretto.graphs.plaindata import is_mapping
 from stretto.graphs.works import decide
 
@@ -47,6 +48,9 @@ def check_answer(question: Mapping[str, Any], answer: Any) -> None:
 
     """
     value = question["value"]
+    if is_mapping(value) and "budget" in value:
+        _check_limits(answer)
+        return
     options = value.get("options") if is_mapping(value) else None
     if not options:
         return
@@ -57,3 +61,10 @@ def check_answer(question: Mapping[str, Any], answer: Any) -> None:
     if not accepted:
         allowed = ", ".join(options)
         raise InputInvalid(f"{answer!r} is no answer to '{question['step']}'; choose {allowed}")
+
+
+def _check_limits(answer: Any) -> None:
+    try:
+        budgets.check_answer(answer)
+    except ValueError as error:
+        raise InputInvalid(str(error)) from None

@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Self
 
+from stretto.agents.declared import made
 from stretto.agents.registry import AgentRegistry, RegisteredAgent
 from stretto.config import Settings, load_settings
 from stretto.engine.handle import RunHandle
@@ -12,7 +13,7 @@ from stretto.engine.logs import LogLine
 from stretto.engine.records import RunRow, State
 from stretto.engine.reentry import new_row
 from stretto.engine.result import RunResult
-from stretto.engine.room import EngineRoom, Setup, open_room, registry_of
+from stretto.engine.room import EngineRoom, Setup, open_room, opener_of, registry_of
 from stretto.engine.status import RunStatus
 from stretto.engine.sync import run_to_end
 from stretto.errors import ConfigurationError
@@ -59,7 +60,8 @@ class Engine:
         self._library = shipped()
         url, rules = database or self.settings.database_url, tuple(adaptation_rules)
         limit = max_concurrent_workflows
-        self._setup = Setup(self.home, url, self.agents, rules, limit, self._library)
+        opener = opener_of(self.settings, model)
+        self._setup = Setup(self.home, url, self.agents, rules, limit, self._library, opener)
         self._stack = AsyncExitStack()
         self._room: EngineRoom | None = None
 
@@ -92,20 +94,16 @@ class Engine:
 
         Args:
             agent_id: how steps call it.
-            agent_type: its class, called with ``config``; or an instance or function.
+            agent_type: its class, called with ``config``; ``llm`` or ``package.module:name``; or an
+                instance or function.
             capabilities: what it can do, when not what it says itself.
             max_concurrent_tasks: how many calls may run at once, when not what it says itself.
             config: keyword arguments of the class.
 
         """
         self._forget_graphs()
-        target = agent_type(**(config or {})) if isinstance(agent_type, type) else agent_type
-        return self.agents.register(
-            target,
-            name=agent_id,
-            capabilities=capabilities,
-            max_concurrent_tasks=max_concurrent_tasks,
-        )
+        target = made(agent_type, agent_id, config)
+        return self.agents.register(target, agent_id, capabilities, max_concurrent_tasks)
 
     def add_workflow(self, workflow: Workflow) -> None:
         """Let runs and steps use a workflow by its name, beside the shipped ones."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from langchain_core.runnables import RunnableConfig
 
-from stretto.agents.agent import Usage
+from stretto.engine.earlier import Earlier, look_back, take_over
 from stretto.engine.ending import (
     deadlines_of,
     ending,
@@ -25,7 +25,7 @@ from stretto.engine.records import RunRow
 from stretto.engine.resources import Resources
 from stretto.engine.result import ResultStatus, RunResult
 from stretto.engine.snapshot import read_snapshot
-from stretto.engine.status import RunStatus, fold
+from stretto.engine.status import RunStatus
 from stretto.errors import ConfigurationError, StepError, StrettoError
 from stretto.events import EventType
 from stretto.graphs.builder import Graph
@@ -90,7 +90,7 @@ class Execution:
         row, flow, now = self.row, self.workflow, time.time()
         attempt, first = row.attempt + 1, row.started_at or now
         earlier = await self._earlier() if row.attempt else None
-        self.before = earlier.total_execution_time if earlier else 0.0
+        self.before = earlier.status.total_execution_time if earlier else 0.0
         await self.resources.records.update_run(
             row.run_id,
             state="running",
@@ -103,8 +103,6 @@ class Execution:
         scope = make_scope(flow, run, self._emit)
         scope.given = self._given()
         scope.priority = PRIORITIES.index(row.priority)
-        if row.usage:
-            scope.usage.add(Usage(**{k: row.usage[k] for k in Usage.__slots__}))
         scope.remaining = await self._remaining()
         if flow.timeout is not None:
             # The time that the run waited, or was crashed, does not count.
@@ -122,16 +120,18 @@ class Execution:
     def _emit(self, event: EventType, step: str | None, data: dict[str, Any]) -> None:
         self.log.emit(event, step, data)
 
-    async def _earlier(self) -> RunStatus:
-        return fold(await self.resources.records.read_events(self.row.run_id), self.workflow)
+    async def _earlier(self) -> Earlier:
+        events = await self.resources.records.read_events(self.row.run_id)
+        return look_back(events, self.workflow, self.row.usage)
 
-    async def _take_up(self, scope: RunScope, earlier: RunStatus) -> None:
+    async def _take_up(self, scope: RunScope, earlier: Earlier) -> None:
         """Take over what is saved: how long questions stand, and completions nobody was told of."""
         snapshot = await read_snapshot(self.resources.saver, self.row.run_id)
+        take_over(scope, earlier, self.entry, snapshot.interrupts if snapshot else ())
         if snapshot is None:
             return
         scope.asked_until = deadlines_of(snapshot.interrupts)
-        self._make_up_for_lost_events(snapshot.state.get("records") or {}, earlier)
+        self._make_up_for_lost_events(snapshot.state.get("records") or {}, earlier.status)
 
     def _make_up_for_lost_events(self, saved: Mapping[str, Record], earlier: RunStatus) -> None:
         """Tell of steps that were saved as completed right before a crash took their event."""

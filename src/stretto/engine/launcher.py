@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from stretto.agents.agent import OpenModel, PreparedAgent
 from stretto.agents.breaker import Breakers
 from stretto.agents.dispatch import Dispatcher, Gate
 from stretto.agents.registry import AgentRegistry
@@ -20,6 +21,7 @@ from stretto.errors import ConfigurationError
 from stretto.graphs.builder import Graph
 from stretto.graphs.causes import counts_against_agent
 from stretto.graphs.compile import compile_workflow
+from stretto.graphs.crew import agents_needed
 from stretto.graphs.runtime import PRIORITIES, AdaptationRule, Services
 from stretto.graphs.spec import Workflow
 
@@ -66,6 +68,7 @@ class Launcher:
         rules: tuple[AdaptationRule, ...],
         limit: int,
         find: Callable[[str], Workflow],
+        open_model: OpenModel | None = None,
     ) -> None:
         """Work with what is open.
 
@@ -75,6 +78,7 @@ class Launcher:
             rules: user functions that reorder ready steps.
             limit: how many runs may be active at once.
             find: finds workflows that are used as steps.
+            open_model: opens chat models by name.
 
         """
         self.resources = resources
@@ -88,12 +92,15 @@ class Launcher:
         self.on_end: Callable[[RunResult], None] = lambda result: None
         """Called with every result, before others can act on the run."""
         self._find = find
+        self._open_model = open_model
         self._graphs: dict[str, Graph] = {}
+        self._prepared: set[str] = set()
         self._closed = False
 
     def forget_graphs(self) -> None:
         """Compile anew from now on, because agents or workflows were added."""
         self._graphs.clear()
+        self._prepared.clear()
 
     def lease(self, run_id: str) -> Lease:
         """Prepare the lease on a run."""
@@ -117,6 +124,20 @@ class Launcher:
                 find=self._find,
             )
         return self._graphs[digest]
+
+    async def prepare(self, workflow: Workflow) -> None:
+        """Let every agent that a workflow may ask open what it needs, once.
+
+        Raises:
+            ConfigurationError: a model, a key or a prompt is not there.
+
+        """
+        if workflow.digest in self._prepared:
+            return
+        for agent in agents_needed(workflow, self.services.agents, self._find).values():
+            if isinstance(agent.target, PreparedAgent):
+                await agent.target.prepare(self._open_model)
+        self._prepared.add(workflow.digest)
 
     async def launch(self, row: RunRow, workflow: Workflow, lease: Lease, entry: Any) -> None:
         """Start one entry into a run; the lease is held and is given back at its end.

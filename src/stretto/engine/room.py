@@ -3,10 +3,10 @@
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
+from stretto.agents.agent import OpenModel
 from stretto.agents.registry import AgentRegistry
 from stretto.config import Settings
 from stretto.engine.desk import RunDesk
@@ -27,6 +27,7 @@ class Setup:
     rules: tuple[AdaptationRule, ...]
     limit: int
     library: Library
+    open_model: OpenModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,29 +42,38 @@ class EngineRoom:
 def registry_of(
     agents: Iterable[Any] | AgentRegistry | None, settings: Settings, model: str | None
 ) -> AgentRegistry:
-    """Register agents; the shipped ones if None are given.
+    """Register agents: those given, or the shipped ones if None; and those that settings declare.
 
     Args:
-        agents: who does the work.
-        settings: where the key and the address of the shipped agents' model come from.
-        model: the name of that model, if not the one in the settings.
+        agents: who does the work; a registry is taken as it is.
+        settings: what a deployment declares.
+        model: the chat model of agents that name none, if not the one in the settings.
 
     """
     if isinstance(agents, AgentRegistry):
         return agents
-    if agents is None:
-        from stretto.agents.models import open_model
-        from stretto.agents.shipped import shipped_agents
+    from stretto.agents.roster import fill_registry
 
-        key = settings.openai_api_key
-        opened = partial(
-            open_model,
-            model or settings.model,
-            api_key=key.get_secret_value() if key else None,
-            base_url=settings.openai_base_url,
-        )
-        return AgentRegistry(shipped_agents(opened))
-    return AgentRegistry(agents)
+    registry = AgentRegistry()
+    fill_registry(registry, agents or (), settings, model, shipped=agents is None)
+    return registry
+
+
+def opener_of(settings: Settings, model: str | None) -> OpenModel:
+    """Make the function that opens chat models as a deployment's settings say.
+
+    Args:
+        settings: keys, addresses and limits.
+        model: the model of agents that name none, if not the one in the settings.
+
+    """
+
+    def open_model(name: str | None) -> Any:
+        from stretto.agents.models import open_configured
+
+        return open_configured(name or model, settings)
+
+    return open_model
 
 
 @asynccontextmanager
@@ -75,7 +85,9 @@ async def open_room(setup: Setup) -> AsyncGenerator[EngineRoom]:
 
     """
     async with open_resources(setup.home, setup.database) as resources:
-        launcher = Launcher(resources, setup.agents, setup.rules, setup.limit, setup.library.get)
+        launcher = Launcher(
+            resources, setup.agents, setup.rules, setup.limit, setup.library.get, setup.open_model
+        )
         room = EngineRoom(launcher, RunDesk(launcher), RunReader(launcher))
         try:
             yield room

@@ -1,0 +1,172 @@
+"""Agents whose work is a conversation with a chat model."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+from stretto.agents.agent import OpenModel, PreparedAgent, Task
+from stretto.agents.llm.mcp import McpServer
+from stretto.agents.llm.output import OutputSchema
+from stretto.agents.llm.tools import check_tools
+from stretto.agents.threads import in_thread
+
+if TYPE_CHECKING:
+    from functools import partial
+
+    from langchain_core.language_models import BaseChatModel
+    from langchain_core.tools import BaseTool
+
+    from stretto.agents.llm.conversation import Conversation
+    from stretto.agents.llm.tools import ToolSource
+    from stretto.agents.models.known import KnownModel
+    from stretto.prompts import Prompt
+
+    ModelSource = str | BaseChatModel | partial[BaseChatModel] | None
+else:
+    ModelSource = Any
+
+_FILE_NAME = re.compile(r"[A-Za-z0-9_-]+")
+MAX_MODEL_CALLS = 12
+"""Calls of the model that one task may take, tools and repair included."""
+
+
+class LLMAgent(PreparedAgent):
+    """Renders a prompt, lets a model work on it with tools, and gives its answer back."""
+
+    def __init__(
+        self,
+        name: str,
+        prompt: str,
+        model: ModelSource = None,
+        *,
+        tools: "Sequence[ToolSource]" = (),
+        output: Any = None,
+        fallback_models: Sequence[ModelSource] = (),
+        max_model_calls: int = MAX_MODEL_CALLS,
+        capabilities: frozenset[str] | set[str] = frozenset(),
+        max_concurrent_tasks: int = 5,
+    ) -> None:
+        """Describe the agent; models are opened by ``prepare`` or by the first call.
+
+        Args:
+            name: how steps call it.
+            prompt: the name of a prompt, the path of a prompt's file, or a mustache text.
+            model: a model's name (see ``open_model``), a chat model of LangChain, or a ``partial``
+                that opens one.
+            tools: what the model may call: Python functions with typed arguments and a docstring,
+                tools of LangChain, ``HttpTool``, ``McpServer``.
+            output: what the answer has to be: a pydantic model or a JSON Schema of an object; its
+                data is then the output. None takes the text as it is.
+            fallback_models: asked in this order when the model before cannot be reached.
+            max_model_calls: calls of the model that one task may take.
+            capabilities: what it can do.
+            max_concurrent_tasks: how many of its calls may run at once.
+
+        Raises:
+            ConfigurationError: a tool has arguments without types, or the schema is none.
+
+        """
+        self.name = name
+        self.capabilities = frozenset(capabilities)
+        self.max_concurrent_tasks = max_concurrent_tasks
+        self._prompt_source = prompt
+        self._prompt: Prompt | None = None
+        self._models = (model, *fallback_models)
+        self._tools = check_tools(name, tools)
+        self._output = None if output is None else OutputSchema.of(output, name)
+        self._most = max_model_calls
+        self._conversation: Conversation | None = None
+
+    async def run(self, task: Task) -> dict[str, Any]:
+        """Answer one task.
+
+        The prompt may use ``input``, ``inputs``, ``context``, ``params`` and every param by its
+        own name. Pieces of the answer are published as they come.
+
+        Returns:
+            The data that ``output`` asks for; without it ``text``, ``model`` (its name) and
+            ``offline`` (whether no real model was asked).
+
+        Raises:
+            StepFailed: the answer was cut off (``truncated_answer``), filtered
+                (``filtered_answer``), empty (``empty_answer``), or does not fit ``output``
+                (``unfit_answer``); the model cannot be reached or refuses.
+            ConfigurationError: the prompt or the model is not there, or a value is missing.
+
+        """
+        await self.prepare()
+        return await self.answer(task, self.values(task))
+
+    async def prepare(self, open_model: OpenModel | None = None) -> None:
+        """Load the prompt and open the models, in a thread: both read files and import a lot.
+
+        Args:
+            open_model: opens models by name; by the environment alone if None.
+
+        Raises:
+            ConfigurationError: the prompt, a model, its key or a tool's server is not there.
+
+        """
+        if self._conversation is None:
+            self._conversation = await self._open(open_model)
+
+    def values(self, task: Task) -> dict[str, Any]:
+        """Give the values that the prompt asks for, as far as the task has them."""
+        known = {
+            "input": task.input,
+            "inputs": task.inputs,
+            "context": task.context,
+            "params": task.params,
+            **task.params,
+        }
+        return {name: known[name] for name in self._loaded_prompt().values if name in known}
+
+    def missing_values(self, params: Iterable[str]) -> tuple[str, ...]:
+        """Name the values that the prompt asks for and that no task with these params has."""
+        known = {"input", "inputs", "context", "params", *params}
+        return tuple(name for name in self._loaded_prompt().values if name not in known)
+
+    async def answer(self, task: Task, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Render the prompt with ``values`` and let the model answer it."""
+        await self.prepare()
+        assert self._conversation is not None
+        prompt = self._loaded_prompt()
+        text = prompt.render(**values)
+        task.facts["prompt"] = {
+            "name": prompt.name,
+            "version": prompt.version,
+            "hash": prompt.digest,
+        }
+        answer = await self._conversation.ask(task, text)
+        facts = {"model": answer.model, "offline": answer.offline}
+        task.facts.update(facts)
+        if self._output is not None:
+            return cast(dict[str, Any], answer.data)
+        return {"text": answer.text, **facts}
+
+    def _loaded_prompt(self) -> "Prompt":
+        from stretto.prompts import load_prompt, prompt_from_text
+
+        if self._prompt is None:
+            source = self._prompt_source
+            named = _FILE_NAME.fullmatch(source) or source.endswith(".md")
+            self._prompt = load_prompt(source) if named else prompt_from_text(source, self.name)
+        return self._prompt
+
+    async def _open(self, open_model: OpenModel | None) -> "Conversation":
+        begin, models, tools = await in_thread(self._load, open_model)
+        for tool in self._tools:
+            if isinstance(tool, McpServer):
+                tools += await tool.load()
+        return begin(self.name, models, tools, self._output, self._most)
+
+    def _load(
+        self, open_model: OpenModel | None
+    ) -> "tuple[type[Conversation], list[KnownModel], list[BaseTool]]":
+        from stretto.agents.llm.conversation import Conversation
+        from stretto.agents.llm.tools import make_tools
+        from stretto.agents.models.known import know_model
+
+        self._loaded_prompt()
+        models = [know_model(source, open_model) for source in self._models]
+        return Conversation, models, make_tools(self._tools)

@@ -1,0 +1,76 @@
+"""What earlier entries into a run left: how far it was, what it cost, what a person allowed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from langgraph.types import Command
+
+from stretto.agents.usage import Usage
+from stretto.engine.status import RunStatus, fold
+from stretto.events import RunEvent
+from stretto.graphs.budgets import LIMITS, raise_budget, raised_before
+from stretto.graphs.plaindata import is_mapping
+from stretto.graphs.runtime import RunScope
+from stretto.graphs.spec import Workflow
+
+FIGURES = ("input_tokens", "output_tokens", "calls", "usd")
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """Earlier entries into a run."""
+
+    status: RunStatus
+    usage: Usage
+    raised: Mapping[str, Any] | None
+    """The limits that a person gave in place of the workflow's."""
+
+
+def look_back(
+    events: Sequence[RunEvent], workflow: Workflow, recorded: Mapping[str, Any] | None
+) -> Earlier:
+    """Read what happened in a run so far.
+
+    Args:
+        events: all its events, in order.
+        workflow: what is run.
+        recorded: the usage in the run's row, written when it last stopped; a crash writes none.
+
+    """
+    told = Usage()
+    raised: Mapping[str, Any] | None = None
+    for event in events:
+        if is_mapping(usage := event.data.get("usage")):
+            told.add(_usage(usage))
+        if event.event == "budget_raised":
+            raised = {**(raised or {}), **{k: v for k, v in event.data.items() if k in LIMITS}}
+    kept = _usage(recorded or {})
+    # Calls that a wait cut short are in the row alone, calls before a crash in the events alone.
+    usage = Usage(**{name: max(getattr(told, name), getattr(kept, name)) for name in FIGURES})
+    return Earlier(fold(events, workflow), usage, raised)
+
+
+def _usage(figures: Mapping[str, Any]) -> Usage:
+    return Usage(**{name: figures.get(name, 0) for name in FIGURES})
+
+
+def take_over(
+    scope: RunScope, earlier: Earlier, entry: Any, questions: Sequence[Mapping[str, Any]]
+) -> None:
+    """Let a run go on with what it has spent and may spend.
+
+    Args:
+        scope: the run.
+        earlier: the entries before.
+        entry: what its graph is given; where a person raises the budget, every step has to know.
+        questions: what it waited for.
+
+    """
+    scope.usage.add(earlier.usage)
+    scope.budget = raised_before(earlier.raised, scope.budget)
+    answers: Any = entry.resume if isinstance(entry, Command) else None
+    for question in questions if is_mapping(answers) else ():
+        answer = answers.get(question["id"])
+        if "budget" in question["value"] and is_mapping(answer) and set(answer) <= set(LIMITS):
+            raise_budget(scope, answer)
