@@ -59,7 +59,7 @@ def answer_to(messages: Sequence[BaseMessage], options: Mapping[str, Any]) -> An
 
 def _request(messages: Sequence[BaseMessage]) -> str:
     """Find what is asked: the latest message with data, else what was said last."""
-    texts = [it.text for it in messages if isinstance(it, HumanMessage | SystemMessage)]
+    texts: list[str] = [it.text for it in messages if isinstance(it, HumanMessage | SystemMessage)]
     with_data = [text for text in texts if DATA.search(text)]
     return (with_data or [_question(messages)])[-1]
 
