@@ -68,7 +68,7 @@ def _reason(error: Exception) -> str:
 
     if isinstance(error, ValidationError):  # its text shows the values, and one may be the key
         faults = error.errors(include_input=False, include_url=False, include_context=False)
-        return "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in faults)
+        return "; ".join(": ".join([*map(str, fault["loc"]), fault["msg"]]) for fault in faults)
     return str(error).partition("\n")[0] or type(error).__name__
 
 

@@ -123,6 +123,14 @@ def test_another_provider_names_its_own_variable(monkeypatch: pytest.MonkeyPatch
         open_model("azure_openai:tiny")
 
 
+def test_a_setting_that_a_provider_refuses_is_told_without_the_key() -> None:
+    with pytest.raises(
+        ConfigurationError, match="cannot be opened: Value error, .*azure"
+    ) as failed:
+        open_model("azure_openai:tiny", api_key="key-hidden", base_url="https://host/v1")
+    assert "hidden" not in str(failed.value)
+
+
 PROVIDER = """
 from langchain_core.language_models import FakeListChatModel
 from pydantic import SecretStr

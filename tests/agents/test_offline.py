@@ -151,6 +151,12 @@ def one_field(kind: Any) -> Any:
         ({"type": "array", "items": {"type": "integer"}}, "seats_used: 3, 4", [3, 4]),
         ({"type": "array", "items": {"type": "integer"}}, "Seats used: [3, 4]", [3, 4]),
         ({"type": "array", "items": {"type": "string"}}, "## Seats used\n- a\n- b\n", ["a", "b"]),
+        (
+            {"type": "array", "items": {"type": "string"}},
+            "**Seats used:**\n- a, b\n2. c",
+            ["a, b", "c"],
+        ),
+        ({"type": "string"}, "Seats used:\nother: x", "other: x"),
         ({"enum": ["few", "many"]}, "few or so; seats used: many", "many"),
         ({"enum": ["a few", "most-of-all"]}, "It is most of all.", "most-of-all"),
         ({"type": "string", "format": "uri"}, "See https://a.b/c?d=1.", "https://a.b/c?d=1."),
@@ -163,6 +169,13 @@ def test_a_value_is_found_where_its_name_stands(
     kind: dict[str, Any], text: str, value: Any
 ) -> None:
     assert fill_schema(one_field(kind), facts_of(text)) == {"seats_used": value}
+
+
+@pytest.mark.parametrize("text", ["7" * 50_000, "{ [ " * 9_000, "a" * 50_000, "\n \n" * 9_000])
+def test_a_long_text_of_odd_characters_is_read_too(text: str) -> None:
+    schema = {"type": "object", "properties": {"seats": {"type": "integer", "minimum": 3}}}
+    assert fill_schema({**schema, "required": ["seats"]}, facts_of(text)) == {"seats": 3}
+    assert OfflineModel().invoke(text).response_metadata["offline"] is True
 
 
 class Cat(BaseModel):
@@ -368,6 +381,12 @@ def test_a_tool_that_is_named_is_called_with_what_is_given(
 def test_a_tool_that_only_the_system_names_is_called_with_the_data_of_the_request() -> None:
     answer = asked("account_id: ACC-7", SystemMessage("Begin with owner_of."))
     assert calls(answer) == [("owner_of", {"account_id": "ACC-7"})]
+
+
+def test_a_later_question_names_a_tool_and_the_data_before_it_gives_the_arguments() -> None:
+    before = [HumanMessage("Read it.\n<data>\naccount_id: ACC-7\n</data>"), AIMessage("Done.")]
+    assert calls(asked("Now use owner_of.", *before)) == [("owner_of", {"account_id": "ACC-7"})]
+    assert asked("Go on.", *before).text == "account_id: ACC-7"
 
 
 def test_after_its_results_the_answer_comes_from_them() -> None:

@@ -46,8 +46,7 @@ def answer_to(messages: Sequence[BaseMessage], options: Mapping[str, Any]) -> An
     forced = _forced(tools, options.get("tool_choice"))
     named = forced is not None and options.get("tool_choice") not in (*_FORCED, True)
     if tools and not results and not named and options.get("tool_choice") != "none":
-        calls = calls_named(request, tools) or _named_by_system(messages, request, tools)
-        if calls:
+        if calls := _named(messages, request, tools):
             return Answer(calls=tuple(calls))
     if forced is not None:
         return Answer(calls=(call_to_fill(forced, _facts(request, results)),))
@@ -60,10 +59,14 @@ def answer_to(messages: Sequence[BaseMessage], options: Mapping[str, Any]) -> An
 
 def _request(messages: Sequence[BaseMessage]) -> str:
     """Find what is asked: the latest message with data, else what was said last."""
-    texts = [it.text for it in messages if isinstance(it, HumanMessage | SystemMessage)]
+    texts: list[str] = [it.text for it in messages if isinstance(it, HumanMessage | SystemMessage)]
     with_data = [text for text in texts if DATA.search(text)]
-    asked = [it.text for it in messages if isinstance(it, HumanMessage)]
-    return (with_data or asked or [messages[-1].text])[-1]
+    return (with_data or [_question(messages)])[-1]
+
+
+def _question(messages: Sequence[BaseMessage]) -> str:
+    asked: list[str] = [it.text for it in messages if isinstance(it, HumanMessage)]
+    return (asked or [messages[-1].text])[-1]
 
 
 def _results(messages: Sequence[BaseMessage]) -> list[str]:
@@ -77,10 +80,12 @@ def _results(messages: Sequence[BaseMessage]) -> list[str]:
     return results
 
 
-def _named_by_system(
-    messages: Sequence[BaseMessage], request: str, tools: Sequence[Tool]
-) -> list[Call]:
-    """Make the calls that the system's message names, with arguments from the request."""
+def _named(messages: Sequence[BaseMessage], request: str, tools: Sequence[Tool]) -> list[Call]:
+    """Make the calls that are named last: by the question, else with the data, else before."""
+    question = _question(messages)
+    more = "" if question == request else request
+    if calls := calls_named(question, tools, more) or calls_named(more, tools):
+        return calls
     system = "\n".join(it.text for it in messages if isinstance(it, SystemMessage))
     names = {call.name for call in calls_named(system, tools)}
     facts = facts_of(request)

@@ -44,16 +44,17 @@ def tool_of(bound: dict[str, Any]) -> Tool:
     return Tool(function["name"], function.get("parameters") or {})
 
 
-def calls_named(request: str, tools: Sequence[Tool]) -> list[Call]:
+def calls_named(request: str, tools: Sequence[Tool], more: str = "") -> list[Call]:
     """Make the calls that a request names, in its order.
 
     A tool is named by its name as a word, also with spaces in it, or by ``name(argument=value)``,
     which may stand there several times. Arguments that are not given there are looked for in the
-    whole request.
+    whole request, and then in ``more``.
 
     """
     spots: list[tuple[int, Call]] = []
     facts = replace(facts_of(request), text=request)
+    facts = facts.and_then(facts_of(more)) if more else facts
     for tool in tools:
         named = rf"(?<![\w-]){_flexible(tool.name)}(?![\w-])"
         written = list(re.finditer(rf"{named}\s*\(([^()]*)\)", request))

@@ -16,13 +16,15 @@ from stretto.agents.models.offline.documents import (
 )
 from stretto.agents.models.offline.extract import DATA, Section, sections_of
 
-_LINE = re.compile(
-    r"^\s*(?:[-*]\s+|\d+[.)]\s+)?[*_`\"]*([A-Za-z][\w .'-]{0,40}?)[*_`\"]*\s*[:=]\s*(\S.*)$",
-    re.MULTILINE,
-)
+_ITEM = r"[ \t]*(?:[-*]|\d+[.)])[ \t]+"
+_KEY = r"[*_`\"]*([A-Za-z][\w .'-]{0,40}?)[*_`\"]*[ \t]*"
+_LINE = re.compile(rf"^[ \t]*(?:{_ITEM})?{_KEY}[:=][*_` \t]*(\S.*)$", re.MULTILINE)
+_BLOCK = re.compile(rf"^[ \t]*{_KEY}:[*_` \t]*\n((?:{_ITEM}\S.*(?:\n|\Z))+)", re.MULTILINE)
+"""A line ``key:`` with a list below it."""
 _QUOTES = "\"'`*"
 _VALUE = r"(\"[^\"\n]*\"|'[^'\n]*'|[^,;()\n]+)"
-_NUMBER = r"(-?\d[\d,]*(?:\.\d+)?)"
+# It begins where digits begin, so that a long row of them is looked at once.
+_NUMBER = r"(?<!\d)(-?\d[\d,]*(?:\.\d+)?)"
 _STEP = re.compile(r"^\d+[.)]\s+")
 
 
@@ -59,6 +61,12 @@ class Facts:
         return pairs
 
     @cached_property
+    def blocks(self) -> dict[tuple[str, ...], list[str]]:
+        """The lists below a line ``key:``, by the words of the key."""
+        found = _BLOCK.findall(self.lines)
+        return {words_of(key): _items(block) for key, block in reversed(found)}
+
+    @cached_property
     def sections(self) -> list[Section]:
         """The text, split at its headings."""
         return sections_of(self.lines)
@@ -76,6 +84,8 @@ class Facts:
             return
         for document in self.documents:
             yield from _within(document, words, ())
+        if words in self.blocks:
+            yield self.blocks[words]
         if words in self.pairs:
             yield self.pairs[words]
         for part in self.sections:
@@ -135,6 +145,10 @@ def facts_of_item(item: Any) -> Facts:
 def steps_in(section: Section) -> list[str]:
     """Give the numbered lines of a section without their numbers."""
     return [_STEP.sub("", step) for step in section.steps]
+
+
+def _items(block: str) -> list[str]:
+    return [re.sub(rf"^{_ITEM}", "", line).strip() for line in block.splitlines()]
 
 
 def _content(part: Section) -> Iterator[Any]:

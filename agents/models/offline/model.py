@@ -80,7 +80,7 @@ class OfflineModel(BaseChatModel):
         self, messages: list[BaseMessage], options: dict[str, Any]
     ) -> Iterator[ChatGenerationChunk]:
         answer = answer_to(messages, options)
-        for piece in re.findall(r"\s*\S+\s*", answer.text):
+        for piece in re.findall(r"\S+\s*", answer.text):
             yield ChatGenerationChunk(message=AIMessageChunk(content=piece))
         for chunk in _call_chunks(answer, len(messages)):
             yield ChatGenerationChunk(message=chunk)
@@ -123,7 +123,7 @@ def _call_chunks(answer: Answer, start: int) -> Iterator[AIMessageChunk]:
     """Stream each call as services do: its name first, then its arguments bit by bit."""
     for place, call in enumerate(answer.calls):
         call_id = call.call_id(start + place)
-        pieces = re.findall(r"\s*\S+\s*", json.dumps(call.args, ensure_ascii=False))
+        pieces = re.findall(r"\S+\s*", json.dumps(call.args, ensure_ascii=False))
         head = tool_call_chunk(name=call.name, args="", id=call_id, index=place)
         yield AIMessageChunk(content="", tool_call_chunks=[head])
         for piece in pieces:

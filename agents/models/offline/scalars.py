@@ -144,7 +144,7 @@ def plain_text(schema: Schema, name: str, facts: Facts) -> str:
     """Give the text that suits a name best: an extract, a date, or that it is unknown."""
     kind = schema.get("format", "")
     if kind in _FORMATS:
-        found = re.findall(rf"(?<![\w.-]){_FORMATS[kind]}(?![\w-])", facts.text)
+        found = re.findall(rf"(?<![\w.+-]){_FORMATS[kind]}(?![\w-])", facts.text)
         value = next((it for it in found if _has_format(kind, it)), _PLAINEST[kind])
     elif "pattern" in schema:
         value = _like(schema, facts.text)
