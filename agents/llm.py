@@ -1,7 +1,7 @@
 """Agents whose work is one call of a chat model."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -116,6 +116,16 @@ class LLMAgent(Agent):
         name = facts.get("model_name") or getattr(model, "model_name", None) or type(model).__name__
         return {"text": answer.text, "model": str(name), "offline": facts.get("offline") is True}
 
+    @property
+    def prompt(self) -> "Prompt":
+        """The prompt; it is loaded the first time.
+
+        Raises:
+            ConfigurationError: it is not there, or wrong.
+
+        """
+        return self._loaded_prompt()
+
     def _loaded_prompt(self) -> "Prompt":
         from stretto.prompts import load_prompt, prompt_from_text
 
@@ -135,6 +145,26 @@ class LLMAgent(Agent):
             else:
                 self._chat = source() if isinstance(source, partial) else source
         return self._chat
+
+
+def missing_params(agent: LLMAgent, given: Collection[str]) -> tuple[str, ...]:
+    """List what a step has to give for the agent's prompt, beside what every task has.
+
+    Nothing can be said of an agent that finds its values in a way of its own.
+
+    Args:
+        agent: the agent.
+        given: the names of the step's params.
+
+    Raises:
+        ConfigurationError: the prompt is not there, or wrong.
+
+    """
+    kind = type(agent)
+    if kind.run is not LLMAgent.run or kind.values is not LLMAgent.values:
+        return ()
+    known = {"input", "inputs", "context", "params", *given}
+    return tuple(name for name in agent.prompt.values if name not in known)
 
 
 def _count(answer: "AIMessageChunk", usage: Usage) -> None:

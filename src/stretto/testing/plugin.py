@@ -49,7 +49,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
 @pytest.fixture
 def stretto_engine(tmp_path: Path) -> "Engine":
     """Give an engine that keeps its runs in ``tmp_path``; open it with ``async with``."""
-    from stretto import Engine
+    from stretto.engine.engine import Engine
 
     home = tmp_path / ".stretto"
     return Engine(home=home, database=f"sqlite:///{home / 'stretto.db'}", model="offline")
