@@ -1,6 +1,6 @@
 """The agent that tells the owner of an account what to do next."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from stretto.agents.agent import Task
@@ -55,10 +55,6 @@ class AccountAdvisor(LLMAgent):
         return {"summary": risk["summary"], "recommendations": steps, **answer}
 
     run = recommend
-
-    def missing_values(self, params: Iterable[str]) -> tuple[str, ...]:
-        """Name nothing: the values of the prompt are computed."""
-        return ()
 
 
 def prompt_values(

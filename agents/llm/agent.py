@@ -36,7 +36,7 @@ class LLMAgent(PreparedAgent):
     def __init__(
         self,
         name: str,
-        prompt: str,
+        prompt: "str | Prompt",
         model: ModelSource = None,
         *,
         tools: "Sequence[ToolSource]" = (),
@@ -50,7 +50,7 @@ class LLMAgent(PreparedAgent):
 
         Args:
             name: how steps call it.
-            prompt: the name of a prompt, the path of a prompt's file, or a mustache text.
+            prompt: a prompt, the name of one, the path of its ``.md`` file, or a mustache text.
             model: a model's name (see ``open_model``), a chat model of LangChain, or a ``partial``
                 that opens one.
             tools: what the model may call: Python functions with typed arguments and a docstring,
@@ -112,24 +112,26 @@ class LLMAgent(PreparedAgent):
 
     def values(self, task: Task) -> dict[str, Any]:
         """Give the values that the prompt asks for, as far as the task has them."""
-        return task.values_for(self._loaded_prompt().values)
+        return task.values_for(self.prompt.values)
 
     def missing_values(self, params: Iterable[str]) -> tuple[str, ...]:
-        """Name the values that the prompt asks for and that no task with these params has."""
+        """Name the values that the prompt asks for and that no task with these params has.
+
+        Nothing can be said of an agent that finds its values in a way of its own.
+        """
+        kind = type(self)
+        if kind.run is not LLMAgent.run or kind.values is not LLMAgent.values:
+            return ()
         known = {"input", "inputs", "context", "params", *params}
-        return tuple(name for name in self._loaded_prompt().values if name not in known)
+        return tuple(name for name in self.prompt.values if name not in known)
 
     async def answer(self, task: Task, values: Mapping[str, Any]) -> dict[str, Any]:
         """Render the prompt with ``values`` and let the model answer it."""
         await self.prepare()
         assert self._conversation is not None
-        prompt = self._loaded_prompt()
+        prompt = self.prompt
         text = prompt.render(**values)
-        task.facts["prompt"] = {
-            "name": prompt.name,
-            "version": prompt.version,
-            "hash": prompt.digest,
-        }
+        task.facts["prompt"] = prompt.facts()
         answer = await self._conversation.ask(task, text)
         facts = {"model": answer.model, "offline": answer.offline}
         task.facts.update(facts)
@@ -137,13 +139,24 @@ class LLMAgent(PreparedAgent):
             return cast(dict[str, Any], answer.data)
         return {"text": answer.text, **facts}
 
-    def _loaded_prompt(self) -> "Prompt":
-        from stretto.prompts import load_prompt, prompt_from_text
+    @property
+    def prompt(self) -> "Prompt":
+        """The prompt; it is loaded the first time.
+
+        Raises:
+            ConfigurationError: it is not there, or wrong.
+
+        """
+        from stretto.prompts import Prompt, load_prompt, prompt_from_text
 
         if self._prompt is None:
             source = self._prompt_source
-            named = _FILE_NAME.fullmatch(source) or source.endswith(".md")
-            self._prompt = load_prompt(source) if named else prompt_from_text(source, self.name)
+            if isinstance(source, Prompt):
+                self._prompt = source
+            elif _FILE_NAME.fullmatch(source) or source.endswith(".md"):
+                self._prompt = load_prompt(source)
+            else:
+                self._prompt = prompt_from_text(source, self.name)
         return self._prompt
 
     async def _open(self, open_model: OpenModel | None) -> "Conversation":
@@ -160,6 +173,6 @@ class LLMAgent(PreparedAgent):
         from stretto.agents.llm.tools import make_tools
         from stretto.agents.models.known import know_model
 
-        self._loaded_prompt()
+        _ = self.prompt
         models = [know_model(source, open_model) for source in self._models]
         return Conversation, models, make_tools(self._tools)

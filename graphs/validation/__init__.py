@@ -12,6 +12,7 @@ from stretto.graphs.validation.expressions import expression_faults
 from stretto.graphs.validation.kinds import kind_faults
 from stretto.graphs.validation.names import name_faults
 from stretto.graphs.validation.people import agent_faults
+from stretto.graphs.validation.prompts import prompt_faults
 from stretto.graphs.validation.reach import reach_faults
 from stretto.graphs.validation.references import Known, workflow_faults
 from stretto.graphs.validation.settings import setting_faults
@@ -62,3 +63,4 @@ def _all(
     yield from workflow_faults(workflow, every, workflows)
     if agents is not None:
         yield from agent_faults(every, agents)
+        yield from prompt_faults(every, agents)

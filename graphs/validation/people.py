@@ -1,10 +1,9 @@
 """Agents and capabilities that somebody has to offer."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from stretto.agents.agent import PreparedAgent
-from stretto.errors import ConfigurationError, Fault
+from stretto.errors import Fault
 from stretto.graphs.names import nearest
 from stretto.graphs.paths import join
 from stretto.graphs.scopes import Scope
@@ -33,8 +32,6 @@ def agent_faults(every: list[Scope], agents: "AgentRegistry") -> Iterator[Fault]
                 if name not in capabilities:
                     message = f"No agent offers '{name}'."
                     yield _nobody(at, name, capabilities, "unknown_capability", message)
-            if step.agent in names:
-                yield from _prompt_faults(path, step, agents.get(step.agent))
 
 
 def agents_asked(every: list[Scope], agents: "AgentRegistry") -> "dict[str, RegisteredAgent]":
@@ -46,22 +43,6 @@ def agents_asked(every: list[Scope], agents: "AgentRegistry") -> "dict[str, Regi
             for _, capability in _capabilities("", step):
                 asked |= {agent.name: agent for agent in agents.able(capability)}
     return asked
-
-
-def _prompt_faults(path: str, step: Step, agent: "RegisteredAgent") -> Iterator[Fault]:
-    """Check that the prompt of an agent that asks a model gets all that it needs."""
-    missing_values: Any = getattr(agent.target, "missing_values", None)
-    if missing_values is None or not isinstance(agent.target, PreparedAgent):
-        return
-    try:
-        missing = missing_values(step.params)
-    except ConfigurationError as error:
-        yield Fault(join(path, "agent"), "agent_unusable", f"Agent '{agent.name}': {error}.")
-        return
-    if missing:
-        names = ", ".join(f"'{name}'" for name in missing)
-        message = f"The prompt of '{agent.name}' needs {names}; give it in `params`."
-        yield Fault(join(path, "params"), "missing_prompt_value", message)
 
 
 def _nobody(path: str, name: str, known: tuple[str, ...], code: str, message: str) -> Fault:

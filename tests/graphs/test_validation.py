@@ -5,6 +5,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from stretto.agents.agent import FunctionAgent, Task
+from stretto.agents.registry import AgentRegistry
 from stretto.errors import Fault
 from stretto.graphs.limits import Limits
 from stretto.graphs.spec import Workflow
@@ -415,12 +417,13 @@ def test_an_agent_beside_a_capability_is_one_call() -> None:
     assert found(workflow(step("a", agent="x", capability="analysis"))) == []
 
 
-class Registry:
-    def names(self) -> tuple[str, ...]:
-        return ("scout", "writer")
+def nothing(task: Task) -> None:
+    pass
 
-    def capabilities(self) -> tuple[str, ...]:
-        return ("data_fetch",)
+
+def people() -> AgentRegistry:
+    scout = FunctionAgent(nothing, name="scout", capabilities={"data_fetch"})
+    return AgentRegistry([scout, FunctionAgent(nothing, name="writer")])
 
 
 def test_agents_and_capabilities_that_nobody_offers_are_faults_when_there_is_a_registry() -> None:
@@ -432,7 +435,7 @@ def test_agents_and_capabilities_that_nobody_offers_are_faults_when_there_is_a_r
         step("e", map={"over": "input.x", "capability": "k"}),
     )
     assert found(flow) == []
-    assert found(flow, agents=Registry()) == [
+    assert found(flow, agents=people()) == [
         ("unknown_agent", "steps[0].agent"),
         ("unknown_capability", "steps[1].capability"),
         ("unknown_agent", "steps[2].compensate.agent"),
@@ -441,7 +444,7 @@ def test_agents_and_capabilities_that_nobody_offers_are_faults_when_there_is_a_r
         ("unknown_agent", "steps[3].select.agents[1]"),
         ("unknown_capability", "steps[4].map.capability"),
     ]
-    faults = find_faults(flow, agents=Registry())  # type: ignore[arg-type]  # pyright: ignore
+    faults = find_faults(flow, agents=people())
     assert [fault.nearest for fault in faults[:2]] == ["scout", "data_fetch"]
 
 

@@ -78,6 +78,23 @@ async def test_a_clock_that_is_not_in_use_moves_nothing() -> None:
         await FakeClock().advance(1)
 
 
+async def test_time_does_not_go_back() -> None:
+    with FakeClock() as clock, pytest.raises(ValueError, match="time goes forward, not by -1"):
+        await clock.advance(-1)
+
+
+def test_the_loop_of_another_library_is_refused() -> None:
+    other: Any = object()
+    with FakeClock() as clock:
+        advancing = clock.advance(1)
+        asyncio._set_running_loop(other)
+        try:
+            with pytest.raises(ConfigurationError, match="loops of asyncio, not of"):
+                advancing.send(None)
+        finally:
+            asyncio._set_running_loop(None)
+
+
 async def test_a_step_times_out(tmp_path: Path) -> None:
     agent = FakeAgent("a")
     agent.hold()

@@ -64,8 +64,11 @@ class FakeClock:
 
         Raises:
             ConfigurationError: the clock is not in use, or the loop is not one of asyncio.
+            ValueError: time would go back.
 
         """
+        if seconds < 0:
+            raise ValueError(f"time goes forward, not by {seconds:g} s")
         if self._traveller is None:
             raise ConfigurationError("enter the clock first: 'with FakeClock() as clock:'")
         time = _LoopTime.of(asyncio.get_running_loop())
@@ -93,14 +96,13 @@ class _LoopTime:
         self.loop = loop
         self.shift = 0.0
         self._real = loop.time
-        try:
-            loop.time = self
-        except AttributeError:
-            kind = type(loop).__name__
-            raise ConfigurationError(f"FakeClock moves the loops of asyncio, not {kind}") from None
+        loop.time = self
 
     @classmethod
     def of(cls, loop: Any) -> "_LoopTime":
+        if not isinstance(loop, asyncio.BaseEventLoop):  # uvloop asks nobody for the time
+            kind = type(loop).__module__
+            raise ConfigurationError(f"FakeClock moves the event loops of asyncio, not of {kind}")
         return loop.time if isinstance(loop.time, cls) else cls(loop)
 
     def __call__(self) -> float:

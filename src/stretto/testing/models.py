@@ -19,6 +19,7 @@ from pydantic import PrivateAttr
 
 from stretto.agents.models.offline import count_tokens
 from stretto.testing.script import Script, ScriptError, raised
+from stretto.testing.tools import fitting_tool, name_of
 
 Line = str | AIMessage | dict[str, Any] | BaseException | type[BaseException]
 Answer = Line | Callable[[list[BaseMessage]], Line]
@@ -106,7 +107,7 @@ class ScriptedModel(BaseChatModel):
         tools: list[dict[str, Any]] = given.pop("tools", [])
         if stop:
             given["stop"] = stop
-        names = tuple(_name_of(tool) for tool in tools)
+        names = tuple(name_of(tool) for tool in tools)
         self._calls.append(ModelCall(tuple(messages), names, given))
         line: Any = self._script.take("ScriptedModel", _shown(messages, names))
         if not isinstance(line, type) and callable(line):
@@ -126,7 +127,7 @@ class ScriptedModel(BaseChatModel):
             return AIMessage(data.get("content", ""), tool_calls=self._numbered(data["tool_calls"]))
         choice = given.get("tool_choice")
         if tools and choice not in (None, False, "auto", "none"):
-            call = {"name": _fitting(data, tools, choice), "args": data}
+            call = {"name": fitting_tool(data, tools, choice), "args": data}
             return AIMessage("", tool_calls=self._numbered([call]))
         return AIMessage(json.dumps(data, ensure_ascii=False))
 
@@ -212,31 +213,6 @@ def _chunks(answer: AIMessage) -> Iterator[AIMessageChunk]:
         usage_metadata=answer.usage_metadata,
         chunk_position="last",
     )
-
-
-def _name_of(tool: Mapping[str, Any]) -> str:
-    return str(tool.get("function", tool).get("name") or tool.get("type"))
-
-
-def _fitting(data: dict[str, Any], tools: list[dict[str, Any]], choice: Any) -> str:
-    """Find the tool that structured data is meant for."""
-    names = [_name_of(tool) for tool in tools]
-    if isinstance(choice, dict):
-        choice = _name_of(cast(dict[str, Any], choice))
-    if choice in names:
-        return str(choice)
-    fits = [_name_of(tool) for tool in tools if _takes(tool, set(data))]
-    found = names if len(names) == 1 else fits
-    if len(found) == 1:
-        return found[0]
-    keys, listed = ", ".join(data), ", ".join(names)
-    message = f"data with {keys} fits {len(fits)} of the tools {listed}; say which one is called"
-    raise ScriptError(f'{message}: {{"tool_calls": [{{"name": ..., "args": {{...}}}}]}}')
-
-
-def _takes(tool: Mapping[str, Any], keys: set[str]) -> bool:
-    schema: Mapping[str, Any] = tool.get("function", {}).get("parameters", {})
-    return set(schema.get("required", ())) <= keys <= set(schema.get("properties", ()))
 
 
 def _shown(messages: Sequence[BaseMessage], tools: Sequence[str]) -> str:
