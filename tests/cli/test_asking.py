@@ -5,7 +5,7 @@ import os
 import pty
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -47,7 +47,7 @@ class Terminal:
 
 
 @contextmanager
-def terminal(folder: Path, *words: str, **extra: str) -> Iterator[Terminal]:
+def terminal(folder: Path, *words: str, **extra: str) -> Generator[Terminal]:
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "stretto", *words],
