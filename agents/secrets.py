@@ -2,8 +2,8 @@
 
 import os
 import re
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeGuard
 
 from stretto.errors import ConfigurationError
 
@@ -54,10 +54,14 @@ class Secrets:
             for secret, reference in self._references.items():
                 value = value.replace(secret, reference)
             return value
-        if isinstance(value, Mapping):
-            mapping: Mapping[Any, Any] = value
-            return {self.hide(key): self.hide(item) for key, item in mapping.items()}
-        if isinstance(value, list):
-            items: list[Any] = value
-            return [self.hide(item) for item in items]
-        return value
+        if _is_dict(value):
+            return {self.hide(key): self.hide(item) for key, item in value.items()}
+        return [self.hide(item) for item in value] if _is_list(value) else value
+
+
+def _is_dict(value: Any) -> TypeGuard[dict[str, Any]]:
+    return isinstance(value, dict)
+
+
+def _is_list(value: Any) -> TypeGuard[list[Any]]:
+    return isinstance(value, list)
