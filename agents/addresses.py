@@ -14,6 +14,7 @@ REFUSED_NETWORKS = tuple(
     for network in (
         "100.64.0.0/10",  # carrier-grade NAT, and the metadata service of one cloud
         "168.63.129.16/32",  # a public address that one cloud keeps for its host agent
+        "192.0.0.0/24",  # protocol assignments, and the metadata service of another cloud
         "192.88.99.0/24",  # 6to4 relays
         "2001::/32",  # Teredo: embeds an IPv4 address
         "2002::/16",  # 6to4: embeds an IPv4 address

@@ -1,7 +1,8 @@
 """One HTTP request of a workflow: guarded, bounded, and with its secrets filled in last."""
 
+import asyncio
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -10,21 +11,19 @@ from typing import Any
 import httpx2
 
 from stretto.agents.body import decode_body, read_body
-from stretto.agents.secrets import SECRET, fill_secrets
-from stretto.agents.transport import GuardedTransport, check_url, shown
-from stretto.errors import StepFailed
+from stretto.agents.redirects import follow, target_of
+from stretto.agents.secrets import SECRET, Resolve, Secrets
+from stretto.agents.transport import GuardedTransport, shown
+from stretto.errors import StepFailed, StepTimedOut
 
 MAX_BYTES = 10_000_000
-MAX_REDIRECTS = 5
-# The step's own deadline ends slow calls; this only frees what a silent server would hold.
-TIMEOUT = httpx2.Timeout(300.0, connect=10.0)
+TIMEOUT_SECONDS = 300.0
+CONNECT_SECONDS = 10.0
 RETRYABLE = frozenset({408, 409, 425, 429})
-REDIRECTS = frozenset({301, 302, 303, 307, 308})
-BODY_HEADERS = ("content-length", "content-type", "content-encoding", "transfer-encoding")
 
 
 class HttpStatusError(StepFailed):
-    """The server answered with a status of 400 or more."""
+    """The server answered with a status that is not expected."""
 
     code = "http_status"
 
@@ -45,7 +44,10 @@ async def send_request(
     body: str | None = None,
     allow_private: bool = False,
     max_bytes: int = MAX_BYTES,
-    resolve_secret: Callable[[str], str] | None = None,
+    timeout: float = TIMEOUT_SECONDS,
+    expect: Collection[int] | None = None,
+    secret_headers: Collection[str] | None = None,
+    resolve_secret: Resolve | None = None,
 ) -> dict[str, Any]:
     """Send one request, follow its redirects, and give the answer as plain data.
 
@@ -58,38 +60,81 @@ async def send_request(
         body: sent as it is; not together with ``json``.
         allow_private: let the request reach addresses that are not public.
         max_bytes: the longest body accepted, in bytes after decompression.
+        timeout: seconds until everything is there, redirects and body included.
+        expect: the statuses that are no failure; all below 400 if None.
+        secret_headers: the headers in which secrets are filled in; all if None.
         resolve_secret: gives a secret by name or raises KeyError; the environment if None.
 
     Returns:
-        ``status``, ``headers`` (lower-case names, no cookies) and ``body`` (JSON or text).
+        ``status``, ``headers`` (lower-case names, no cookies) and ``body`` (JSON or text); a secret
+        of the request that the server repeats is its reference again.
 
     Raises:
         ConfigurationError: a secret is missing or cannot stand in a header.
-        HttpStatusError: the server answered with a status of 400 or more.
+        HttpStatusError: the server answered with a status that is not expected.
+        StepTimedOut: the time is up.
         StepFailed: the address is refused, the server cannot be reached, or its answer is too
             long or broken.
 
     """
     if json is not None and body is not None:
         raise _invalid("give json or body, not both")
-    target = _target(url, query)
-    values = {name.lower(): value for name, value in (headers or {}).items()}
-    private = {"authorization", "cookie", "host"} | {n for n in values if SECRET.search(values[n])}
-    filled = {name: fill_secrets(value, resolve_secret) for name, value in values.items()}
+    target = target_of(url, query)
+    secrets = Secrets(resolve_secret)
+    filled, private = _filled(headers or {}, secret_headers, secrets)
+    deadline = asyncio.timeout(timeout)
+    try:
+        async with deadline, _client(allow_private) as client:
+            request = _built(client, method, target, filled, json, body)
+            response = await follow(client, request, private)
+            answer: dict[str, Any] = secrets.hide(await _answer(response, max_bytes, expect))
+            return answer
+    except StepFailed as error:  # a redirect may repeat a secret in its path
+        error.message = secrets.hide(error.message)
+        error.args = (error.message,)
+        raise
+    except TimeoutError:
+        if not deadline.expired():
+            raise
+        message = f"{shown(target)} did not answer in full within {timeout:g} s"
+        raise StepTimedOut(message, retryable=True) from None
+    except httpx2.LocalProtocolError:
+        raise _invalid("the method or a header holds a character HTTP forbids") from None
+    except httpx2.RequestError as error:
+        raise _unreachable(target, secrets.hide(str(error)) or type(error).__name__) from None
+
+
+def _filled(
+    headers: Mapping[str, str], with_secrets: Collection[str] | None, secrets: Secrets
+) -> tuple[dict[str, str], set[str]]:
+    """Fill secrets in; give the headers, and the names of those that stay with their origin."""
+    values = {name.lower(): value for name, value in headers.items()}
+    allowed = values if with_secrets is None else {name.lower() for name in with_secrets}
+    holders = {name for name in values if name in allowed and SECRET.search(values[name])}
+    filled = {n: secrets.fill(value) if n in holders else value for n, value in values.items()}
     filled.setdefault("accept-encoding", "gzip")
+    return filled, {"authorization", "proxy-authorization", "cookie", "host"} | holders
+
+
+def _client(allow_private: bool) -> httpx2.AsyncClient:
+    # The whole request has one deadline; a name that leads nowhere is given up sooner.
+    timeout = httpx2.Timeout(None, connect=CONNECT_SECONDS)
     transport = GuardedTransport(allow_private=allow_private)
-    async with httpx2.AsyncClient(transport=transport, trust_env=False, timeout=TIMEOUT) as client:
-        try:
-            request = client.build_request(method, target, headers=filled, json=json, content=body)
-        except (UnicodeEncodeError, TypeError, ValueError):
-            raise _invalid("a header is not plain ASCII, or the body is no JSON") from None
-        try:
-            response = await _follow(client, request, private)
-            return await _answer(response, max_bytes)
-        except httpx2.LocalProtocolError:
-            raise _invalid("the method or a header holds a character HTTP forbids") from None
-        except httpx2.RequestError as error:
-            raise _unreachable(target, error) from None
+    return httpx2.AsyncClient(transport=transport, trust_env=False, timeout=timeout)
+
+
+def _built(
+    client: httpx2.AsyncClient,
+    method: str,
+    target: httpx2.URL,
+    headers: Mapping[str, str],
+    json: Any,
+    body: str | None,
+) -> httpx2.Request:
+    try:
+        return client.build_request(method, target, headers=headers, json=json, content=body)
+    except (UnicodeEncodeError, TypeError, ValueError):
+        raise _invalid("a header is not plain ASCII, or the body is no JSON") from None
 
 
 def retry_after_seconds(value: str | None, now: datetime) -> float | None:
@@ -112,67 +157,13 @@ def retry_after_seconds(value: str | None, now: datetime) -> float | None:
     return max(0.0, (at - now).total_seconds())
 
 
-def _target(url: str, query: Mapping[str, Any] | None) -> httpx2.URL:
-    try:
-        target = httpx2.URL(url)
-        given = {name: value for name, value in (query or {}).items() if value is not None}
-        target = target.copy_merge_params(given) if given else target
-    except (httpx2.InvalidURL, TypeError, ValueError):
-        raise StepFailed("the url is refused: it is not valid", code="address_refused") from None
-    check_url(target)
-    return target
-
-
-async def _follow(
-    client: httpx2.AsyncClient, request: httpx2.Request, private: set[str]
-) -> httpx2.Response:
-    """Send a request and follow its redirects; the transport checks every hop."""
-    first = request.url
-    for _ in range(MAX_REDIRECTS + 1):
-        response = await client.send(request, stream=True)
-        location = response.headers.get("location")
-        if response.status_code not in REDIRECTS or location is None:
-            return response
-        await response.aclose()
-        request = _redirected(client, request, response.status_code, location, private)
-    message = f"{shown(first)} redirects more than {MAX_REDIRECTS} times"
-    raise StepFailed(message, code="http_too_many_redirects")
-
-
-def _redirected(
-    client: httpx2.AsyncClient, request: httpx2.Request, status: int, to: str, private: set[str]
-) -> httpx2.Request:
-    """Build the next hop; credentials stay with their origin, a body only with 307 and 308."""
-    target = _target_of(request.url, to)
-    became_get = status == 303 or (status in (301, 302) and request.method == "POST")
-    method = "GET" if became_get and request.method != "HEAD" else request.method
-    dropped = {"host", "cookie"}
-    if _origin(target) != _origin(request.url):
-        dropped |= private
-    if became_get:
-        dropped |= set(BODY_HEADERS)
-    kept = {name: value for name, value in request.headers.items() if name not in dropped}
-    content = None if became_get else request.content
-    return client.build_request(method, target, headers=kept, content=content)
-
-
-def _target_of(base: httpx2.URL, location: str) -> httpx2.URL:
-    try:
-        return _target(str(base.join(location)), None)
-    except httpx2.InvalidURL:
-        message = f"{shown(base)} redirects to a URL that is not valid"
-        raise StepFailed(message, code="address_refused") from None
-
-
-def _origin(url: httpx2.URL) -> tuple[str, str, int]:
-    return url.scheme, url.host, url.port or {"http": 80, "https": 443}.get(url.scheme, 0)
-
-
-async def _answer(response: httpx2.Response, max_bytes: int) -> dict[str, Any]:
+async def _answer(
+    response: httpx2.Response, max_bytes: int, expect: Collection[int] | None
+) -> dict[str, Any]:
     status = response.status_code
     where = f"{response.request.method} {shown(response.request.url)}"
     try:
-        if status >= 400:
+        if status >= 400 if expect is None else status not in expect:
             wait = retry_after_seconds(response.headers.get("retry-after"), datetime.now(UTC))
             raise HttpStatusError(f"{where} answered {_phrase(status)}", status, wait)
         content = await read_body(response, max_bytes)
@@ -193,8 +184,7 @@ def _invalid(reason: str) -> StepFailed:
     return StepFailed(f"the request cannot be sent: {reason}", code="http_request_invalid")
 
 
-def _unreachable(url: httpx2.URL, error: httpx2.RequestError) -> StepFailed:
-    reason = str(error) or type(error).__name__
+def _unreachable(url: httpx2.URL, reason: str) -> StepFailed:
     return StepFailed(
         f"{shown(url)} cannot be reached: {reason}", code="http_unreachable", retryable=True
     )

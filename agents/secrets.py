@@ -1,37 +1,67 @@
-"""Secrets are written as references, and filled in last."""
+"""Secrets of requests: filled into headers last, and taken out again of whatever comes back."""
 
 import os
 import re
 from collections.abc import Callable
+from typing import Any, TypeGuard
 
 from stretto.errors import ConfigurationError
 
 SECRET = re.compile(r"secret://([A-Za-z_][A-Za-z0-9_]*)")
+"""A reference to a secret by its name."""
+SHORTEST_HIDDEN = 6
+"""Shorter values are no secrets worth the name, and may stand in any text by chance."""
+Resolve = Callable[[str], str]
+"""Gives a secret by its name, or raises KeyError."""
 
 
-def fill_secrets(value: str, resolve_secret: Callable[[str], str] | None = None) -> str:
-    """Replace every ``secret://NAME`` in a header's value or a key by that secret.
+class Secrets:
+    """The secrets of one request."""
 
-    Args:
-        value: the text; it stays as it is when it refers to none.
-        resolve_secret: gives a secret by name or raises KeyError; the environment if None.
+    def __init__(self, resolve: Resolve | None = None) -> None:
+        """Look secrets up by ``resolve``; in the environment if None."""
+        self._resolve = resolve or os.environ.__getitem__
+        self._references: dict[str, str] = {}
 
-    Raises:
-        ConfigurationError: a secret is not set, or holds what no header may carry.
+    def fill(self, text: str) -> str:
+        """Replace every reference in a text by its secret.
 
-    """
-    resolve = resolve_secret or os.environ.__getitem__
+        Raises:
+            ConfigurationError: a secret is missing or cannot stand in a header.
 
-    def secret(found: re.Match[str]) -> str:
+        """
+        return SECRET.sub(self._secret, text)
+
+    def _secret(self, found: re.Match[str]) -> str:
         name = found[1]
         try:
-            text = resolve(name)
+            text = self._resolve(name)
         except KeyError:
             text = ""
         if not text:
             raise ConfigurationError(f"the secret {name} is not set; set it in the environment")
         if not (text.isascii() and text.isprintable()):
             raise ConfigurationError(f"the secret {name} holds characters no header may carry")
+        if len(text) >= SHORTEST_HIDDEN:
+            self._references[text] = found[0]
         return text
 
-    return SECRET.sub(secret, value)
+    def hide(self, value: Any) -> Any:
+        """Put the references back where data repeats a secret, in keys too."""
+        if not self._references:
+            return value
+        if isinstance(value, str):
+            for secret, reference in self._references.items():
+                value = value.replace(secret, reference)
+            return value
+        if _is_dict(value):
+            return {self.hide(key): self.hide(item) for key, item in value.items()}
+        return [self.hide(item) for item in value] if _is_list(value) else value
+
+
+def _is_dict(value: Any) -> TypeGuard[dict[str, Any]]:
+    return isinstance(value, dict)
+
+
+def _is_list(value: Any) -> TypeGuard[list[Any]]:
+    return isinstance(value, list)

@@ -1,12 +1,27 @@
 """An HTTP transport that connects only to addresses it has looked up and checked itself."""
 
 import asyncio
+import logging
 import socket
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 
 import httpx2
 
 from stretto.agents.addresses import refused
 from stretto.errors import StepFailed
+
+Resolve = Callable[[httpx2.Request], Awaitable[list[str]]]
+"""Gives every address of a request's host."""
+_sending: ContextVar[bool] = ContextVar("sending", default=False)
+
+
+def _not_ours(record: logging.LogRecord) -> bool:
+    """Keep the library below from logging answers, in which a server may repeat a secret."""
+    return not _sending.get()
+
+
+logging.getLogger("httpcore2.http11").addFilter(_not_ours)
 
 
 class GuardedTransport(httpx2.AsyncBaseTransport):
@@ -17,9 +32,10 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
     next request to the same address may be meant for another name.
     """
 
-    def __init__(self, *, allow_private: bool = False) -> None:
-        """Refuse addresses that are not public unless ``allow_private``."""
+    def __init__(self, *, allow_private: bool = False, resolve: Resolve | None = None) -> None:
+        """Look hosts up by ``resolve``; refuse what is not public unless ``allow_private``."""
         self.allow_private = allow_private
+        self._resolve = resolve or look_up
         # The inner transport takes only the certificate store (SSL_CERT_FILE) from the environment.
         self._inner = httpx2.AsyncHTTPTransport(limits=httpx2.Limits(max_keepalive_connections=0))
 
@@ -33,7 +49,9 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
 
         """
         check_url(request.url)
-        addresses = await resolve(request)
+        addresses = await self._resolve(request)
+        if not addresses:
+            raise httpx2.ConnectError("the name has no address")
         barred = [] if self.allow_private else refused(addresses)
         if barred:
             raise refusal(request.url, f"it leads to {barred[0]}, which is not a public address")
@@ -57,7 +75,11 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
             stream=request.stream,
             extensions={**request.extensions, "sni_hostname": name},
         )
-        return await self._inner.handle_async_request(pinned)
+        sending = _sending.set(True)
+        try:
+            return await self._inner.handle_async_request(pinned)
+        finally:
+            _sending.reset(sending)
 
 
 def check_url(url: httpx2.URL) -> None:
@@ -85,7 +107,7 @@ def refusal(url: httpx2.URL, reason: str) -> StepFailed:
     return StepFailed(f"{shown(url)} is refused: {reason}", code="address_refused")
 
 
-async def resolve(request: httpx2.Request) -> list[str]:
+async def look_up(request: httpx2.Request) -> list[str]:
     """Look up every address of a request's host, in the order to try them.
 
     Raises:

@@ -138,7 +138,11 @@ def refusal(answer: Any, question: Mapping[str, Any]) -> str | None:
             or _comment_refused(given, question)
             or _edit_refused(given, question)
         )
-    return f"{_shown(answer)} is no answer to '{question['step']}'; {reason}" if reason else None
+    if reason is None:
+        return None
+    # An agent may ask by itself, in data of its own making.
+    whom = f" to '{question['step']}'" if question.get("step") else ""
+    return f"{_shown(answer)} is no answer{whom}; {reason}"
 
 
 def _read(answer: Any) -> dict[str, Any]:
@@ -150,7 +154,7 @@ def _read(answer: Any) -> dict[str, Any]:
 
 def _choice_refused(given: Mapping[str, Any], question: Mapping[str, Any]) -> str | None:
     options = question["options"]
-    return None if given.get("choice") in options else f"choose {', '.join(options)}"
+    return None if given.get("choice") in options else f"choose {', '.join(map(str, options))}"
 
 
 def _comment_refused(given: Mapping[str, Any], question: Mapping[str, Any]) -> str | None:

@@ -6,6 +6,8 @@ from difflib import get_close_matches
 
 BASE = frozenset({"input", "context", "run", "steps"})
 """What every expression of a step may use."""
+ANSWER = frozenset({"status", "headers", "body"})
+"""What the ``select`` of an HTTP step may use."""
 RESERVED = BASE | {"item", "index", "iteration", "event"}
 """What no step may be called."""
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from stretto.graphs.names import BASE
+from stretto.graphs.names import ANSWER, BASE
 from stretto.graphs.paths import join
 from stretto.graphs.scopes import (
     Scope,
@@ -71,6 +71,8 @@ def _step(path: str, step: Step, scope: Scope) -> Iterator[Site]:
         own = names | names_of([step])
         at = f"{path}.compensate.params"
         yield Site(at, "template", step.compensate.params, own, later)
+    if step.http and step.http.select is not None:
+        yield Site(f"{path}.http.select", "expression", step.http.select, ANSWER)
     if step.map:
         inner = names | extra_names(step)
         yield Site(f"{path}.map.params", "template", step.map.params, inner, later)

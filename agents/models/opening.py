@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from stretto.agents.models.providers import open_langchain
-from stretto.agents.secrets import fill_secrets
+from stretto.agents.secrets import Secrets
 from stretto.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -114,12 +114,11 @@ def open_configured(
     key, base_url = _shown(own.api_key), own.base_url
     if called.startswith("openai:"):
         key, base_url = key or openai_key, base_url or settings.openai_base_url
-    headers = {
-        header: fill_secrets(text, resolve_secret) for header, text in (own.headers or {}).items()
-    }
+    secrets = Secrets(resolve_secret)
+    headers = {header: secrets.fill(text) for header, text in (own.headers or {}).items()}
     return open_model(
         chosen,
-        api_key=key and fill_secrets(key, resolve_secret),
+        api_key=key and secrets.fill(key),
         base_url=base_url,
         headers=headers,
         timeout=own.timeout or TIMEOUT,

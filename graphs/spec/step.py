@@ -1,7 +1,7 @@
 """One unit of work, of any kind, and the containers that hold steps."""
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
@@ -100,14 +100,29 @@ class Approval(Model):
 
 
 class Http(Model):
-    """One HTTP request; the output has ``status``, ``headers`` and ``body``."""
+    """One HTTP request; the output has ``status``, ``headers`` and ``body``, or is selected."""
 
     method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] = "GET"
-    url: str
-    headers: dict[str, str] = Field(default_factory=dict)
-    query: dict[str, Any] = Field(default_factory=dict)
-    json_: Any = Field(default=None, alias="json")
-    body: str | None = None
+    url: str = Field(description="http or https, without a user name; `${...}` is replaced.")
+    headers: dict[str, str] = Field(
+        default_factory=dict, description="`secret://NAME` is filled in when the request is sent."
+    )
+    query: dict[str, Any] = Field(
+        default_factory=dict, description="Added to the query of the URL."
+    )
+    json_: Any = Field(default=None, alias="json", description="Sent as a JSON body.")
+    body: str | None = Field(default=None, description="Sent as it is.")
+    expect: tuple[Annotated[int, Field(ge=100, le=599)], ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="The statuses that are no failure; below 400 if not given.",
+    )
+    select: str | None = Field(
+        default=None, description="A CEL expression over status, headers and body: the output."
+    )
+    max_bytes: int = Field(
+        default=10_000_000, ge=1, le=100_000_000, description="The longest body accepted."
+    )
     allow_private: bool = Field(
         default=False, description="Let the request reach private addresses."
     )

@@ -15,6 +15,7 @@ from stretto.graphs.validation.people import agent_faults
 from stretto.graphs.validation.prompts import prompt_faults
 from stretto.graphs.validation.reach import reach_faults
 from stretto.graphs.validation.references import Known, workflow_faults
+from stretto.graphs.validation.requests import request_faults
 from stretto.graphs.validation.settings import setting_faults
 from stretto.graphs.validation.size import size_faults
 
@@ -57,6 +58,7 @@ def _all(
         yield from name_faults(scope)
         yield from kind_faults(scope)
         yield from approval_faults(scope)
+        yield from request_faults(scope)
     yield from setting_faults(workflow, every)
     yield from expression_faults(workflow, every)
     yield from reach_faults(workflow, every, limits)

@@ -4,8 +4,8 @@ import asyncio
 import gzip
 import json
 import zlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,58 +15,9 @@ import pytest
 
 from stretto.agents.http import HttpStatusError, retry_after_seconds, send_request
 from stretto.agents.transport import GuardedTransport
-from stretto.errors import ConfigurationError, StepFailed
-
-
-@dataclass
-class Received:
-    """One request as the server saw it."""
-
-    method: str
-    path: str
-    headers: dict[str, str]
-    body: bytes
-
-
-@dataclass
-class Canary:
-    """A loopback server that answers by path and remembers what reached it."""
-
-    port: int = 0
-    connections: int = 0
-    requests: list[Received] = field(default_factory=list[Received])
-    answers: dict[str, Callable[[], bytes]] = field(default_factory=dict[str, Callable[[], bytes]])
-
-    def url(self, path: str = "/", host: str = "127.0.0.1") -> str:
-        return f"http://{host}:{self.port}{path}"
-
-    def answer(self, path: str, body: bytes = b"", status: int = 200, **headers: str) -> None:
-        lines = [f"HTTP/1.1 {status} X", f"content-length: {len(body)}", "connection: close"]
-        lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
-        head = "\r\n".join(lines).encode() + b"\r\n\r\n"
-        self.answers[path] = lambda: head + body
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
-        with suppress(asyncio.IncompleteReadError):  # who hangs up asks for nothing
-            await self.reply(reader, writer)
-        writer.close()
-
-    async def reply(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
-        method, path, _ = head[0].split(" ")
-        headers = {n.lower(): v for n, v in (h.split(": ", 1) for h in head[1:] if h)}
-        body = await reader.readexactly(int(headers.get("content-length", "0")))
-        self.requests.append(Received(method, path, headers, body))
-        writer.write(self.answers[path.partition("?")[0]]())
-
-
-@asynccontextmanager
-async def running(canary: Canary) -> AsyncGenerator[Canary]:
-    server = await asyncio.start_server(canary.serve, "127.0.0.1", 0)
-    canary.port = server.sockets[0].getsockname()[1]
-    async with server:
-        yield canary
+from stretto.errors import ConfigurationError, StepFailed, StepTimedOut
+from tests.fakes.canary import Canary, running
+from tests.graphs.running import perform
 
 
 @pytest.fixture
@@ -85,77 +36,6 @@ async def other() -> AsyncIterator[Canary]:
 
 async def get(url: str, **options: Any) -> dict[str, Any]:
     return await send_request(method="GET", url=url, allow_private=True, **options)
-
-
-SPELLINGS = [
-    "http://127.0.0.1:{port}/",
-    "http://127.0.0.1.:{port}/",
-    "http://127.1:{port}/",
-    "http://127.0.1:{port}/",
-    "http://127.255.255.254:{port}/",
-    "http://2130706433:{port}/",
-    "http://017700000001:{port}/",
-    "http://0x7f000001:{port}/",
-    "http://0x7f.0.0.1:{port}/",
-    "http://0x7f.1:{port}/",
-    "http://0177.0.0.1:{port}/",
-    "http://0177.0.0.01:{port}/",
-    "http://00000177.1:{port}/",
-    "http://127.0.0.0x1:{port}/",
-    "http://0:{port}/",
-    "http://0.0.0.0:{port}/",
-    "http://0x0:{port}/",
-    "http://localhost:{port}/",
-    "http://LOCALHOST:{port}/",
-    "http://localhost.:{port}/",
-    "http://[::1]:{port}/",
-    "http://[::]:{port}/",
-    "http://[0:0:0:0:0:0:0:1]:{port}/",
-    "http://[::ffff:127.0.0.1]:{port}/",
-    "http://[::ffff:7f00:1]:{port}/",
-    "http://[::127.0.0.1]:{port}/",
-    "http://[64:ff9b::127.0.0.1]:{port}/",
-    "http://[2002:7f00:1::]:{port}/",
-    "http://user@127.0.0.1:{port}/",
-    "http://user:word@127.0.0.1:{port}/",
-    "http://public.example@127.0.0.1:{port}/",
-    "http://127.0.0.1:{port}@127.0.0.1:{port}/",
-    "http://127。0。0。1:{port}/",
-    "http://127．0．0．1:{port}/",
-    "http://127｡0｡0｡1:{port}/",
-    "http://１２７.0.0.1:{port}/",
-    "http://①②⑦.0.0.1:{port}/",
-    "http://%31%32%37.0.0.1:{port}/",
-    "http://127.0.0.1%2f:{port}/",
-    "http://loc%61lhost:{port}/",
-    "http://ⓛocalhost:{port}/",
-    "http:\\\\127.0.0.1:{port}\\",
-    "HTTP://127.0.0.1:{port}/",
-    " http://127.0.0.1:{port}/",
-    "http://127.0.0.1\t:{port}/",
-    "//127.0.0.1:{port}/",
-    "gopher://127.0.0.1:{port}/",
-    "ftp://127.0.0.1:{port}/",
-    "file:///etc/hostname",
-    "https://127.0.0.1:{port}/",
-]
-
-
-@pytest.mark.parametrize("spelling", SPELLINGS)
-async def test_no_spelling_of_loopback_reaches_it(canary: Canary, spelling: str) -> None:
-    with pytest.raises(StepFailed) as failed:
-        await send_request(method="GET", url=spelling.format(port=canary.port))
-    assert failed.value.code in ("address_refused", "http_unreachable")
-    assert canary.connections == 0
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "0x7f.1", "2130706433", "[::1]"])
-async def test_a_loopback_host_is_refused_before_any_connection(canary: Canary, host: str) -> None:
-    with pytest.raises(StepFailed) as failed:
-        await send_request(method="GET", url=canary.url(host=host))
-    assert failed.value.code == "address_refused"
-    assert not failed.value.retryable
-    assert canary.connections == 0
 
 
 async def test_the_transport_alone_guards_any_client(canary: Canary) -> None:
@@ -455,3 +335,108 @@ async def test_secrets_never_show_in_errors(canary: Canary) -> None:
     assert canary.requests[0].headers["x"] == "k-secret"
     assert "k-secret" not in str(failed.value)
     assert str(failed.value) == f"GET {canary.url('/err')} answered 500 Internal Server Error"
+
+
+async def test_a_header_may_be_kept_from_choosing_a_secret(canary: Canary) -> None:
+    headers = {"X-Key": "secret://KEY", "X-Note": "secret://OTHER"}
+    secrets = {"KEY": "k-123456", "OTHER": "other-secret"}
+    await get(
+        canary.url(), headers=headers, secret_headers=["x-key"], resolve_secret=secrets.__getitem__
+    )
+    assert canary.requests[0].headers["x-key"] == "k-123456"
+    assert canary.requests[0].headers["x-note"] == "secret://OTHER"
+
+
+async def test_a_secret_that_the_server_repeats_is_a_reference_again(canary: Canary) -> None:
+    body = b'{"k-123456": ["Bearer k-123456", {"deep": "k-123456"}], "n": 1}'
+    canary.answer("/echo", body, content_type="application/json", X_Seen="k-123456")
+    answer = await get(
+        canary.url("/echo"),
+        headers={"Authorization": "Bearer secret://KEY"},
+        resolve_secret={"KEY": "k-123456"}.__getitem__,
+    )
+    assert answer["body"] == {
+        "secret://KEY": ["Bearer secret://KEY", {"deep": "secret://KEY"}],
+        "n": 1,
+    }
+    assert answer["headers"]["x-seen"] == "secret://KEY"
+
+
+async def test_a_redirect_cannot_put_a_secret_into_an_error(canary: Canary) -> None:
+    canary.answer("/out", status=302, location="ftp://elsewhere.example/k-123456")
+    with pytest.raises(StepFailed) as failed:
+        await get(
+            canary.url("/out"),
+            headers={"X-Key": "secret://KEY"},
+            resolve_secret={"KEY": "k-123456"}.__getitem__,
+        )
+    assert "elsewhere.example/secret://KEY" in str(failed.value)
+    assert failed.value.message == str(failed.value)
+
+
+@pytest.mark.parametrize(
+    ("status", "expect", "fits"),
+    [(404, [200, 404], True), (200, [201], False), (304, None, True), (500, [500], True)],
+)
+async def test_the_expected_statuses_are_no_failure_and_others_are(
+    canary: Canary, status: int, expect: list[int] | None, fits: bool
+) -> None:
+    canary.answer("/s", b"body", status=status)
+    if fits:
+        assert (await get(canary.url("/s"), expect=expect))["status"] == status
+        return
+    with pytest.raises(HttpStatusError) as failed:
+        await get(canary.url("/s"), expect=expect)
+    assert failed.value.status_code == status
+
+
+@pytest.mark.parametrize("value", [{"a": 1}, [[1]], [{"a": 1}]])
+async def test_a_query_takes_plain_values_only(canary: Canary, value: Any) -> None:
+    with pytest.raises(StepFailed, match="'q' in its query is no plain value") as failed:
+        await get(canary.url(), query={"q": value})
+    assert failed.value.code == "http_request_invalid"
+    assert canary.connections == 0
+
+
+@dataclass
+class Dripping:
+    """A server whose body never ends: a byte now and then, until somebody hangs up."""
+
+    port: int = 0
+    hung_up: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n")
+        with suppress(ConnectionError):
+            while not reader.at_eof():
+                writer.write(b"x")
+                await writer.drain()
+                await asyncio.sleep(0.01)
+        self.hung_up.set()
+        writer.close()
+
+
+@pytest.fixture
+async def dripping() -> AsyncIterator[Dripping]:
+    server = Dripping()
+    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
+    server.port = listening.sockets[0].getsockname()[1]
+    async with listening:
+        yield server
+
+
+async def test_a_server_that_only_drips_is_cut_off(dripping: Dripping) -> None:
+    with pytest.raises(StepTimedOut, match="within 0.2 s") as failed:
+        await get(f"http://127.0.0.1:{dripping.port}/", timeout=0.2)
+    assert failed.value.retryable
+    async with asyncio.timeout(10):
+        await dripping.hung_up.wait()
+
+
+async def test_a_step_cuts_such_a_server_off_at_its_own_deadline(dripping: Dripping) -> None:
+    http = {"url": f"http://127.0.0.1:{dripping.port}/", "allow_private": True}
+    ran = await perform([{"id": "call", "http": http, "timeout": 0.2}], [])
+    assert ran.errors == [("call", "step_timed_out")]
+    async with asyncio.timeout(10):
+        await dripping.hung_up.wait()

@@ -25,7 +25,7 @@ from stretto.graphs.aliases import RENAMED
 from stretto.graphs.forms.kinds import KINDS
 from stretto.graphs.limits import Limits
 from stretto.graphs.loading import load_text
-from stretto.graphs.spec import Http, Map, Policy, Retry, Step, Workflow
+from stretto.graphs.spec import Approval, Http, Map, Policy, Retry, Step, Workflow
 from stretto.graphs.validation import find_faults
 
 REPO = Path(__file__).parents[2]
@@ -170,7 +170,7 @@ def test_every_document_is_linked_from_the_readme() -> None:
     assert {f"docs/{page.name}" for page in PAGES[1:]} <= linked
 
 
-@pytest.mark.parametrize("model", [Workflow, Step, Policy, Retry, Map, Http])
+@pytest.mark.parametrize("model", [Workflow, Step, Policy, Retry, Map, Approval, Http])
 def test_every_key_of_a_workflow_is_documented(model: type[Workflow]) -> None:
     text = read("docs/workflows.md")
     keys = [field.alias or name for name, field in model.model_fields.items()]

@@ -11,6 +11,7 @@ import time_machine
 from stretto import Engine, Task, Workflow
 from stretto.agents.agent import Agent
 from stretto.agents.human import HumanAgent, Question
+from stretto.engine.records import Records
 from stretto.errors import InputInvalid
 from tests.fakes.players import Players, collect, flow, on_stage, step
 
@@ -110,6 +111,19 @@ async def test_a_restart_neither_forgets_nor_repeats_a_reminder(
         second,
         ("ask", 10),
     ]
+
+
+async def test_a_crash_right_after_a_reminder_does_not_repeat_it(
+    players: Players, tmp_path: Path
+) -> None:
+    async with on_stage(players, tmp_path) as engine:
+        waiting = await engine.run(asking(remind_after="1h"))
+    assert await after(waiting, 1.5 * HOUR, players, tmp_path) == [("ask", 1)]
+    records = await Records.open(f"sqlite:///{tmp_path / 'stretto.db'}")
+    due = waiting.interrupts[0]["value"]["remind_at"]
+    await records.update_run(waiting.run_id, deadline_at=due)  # as if it had died in between
+    await records.close()
+    assert await after(waiting, 2 * HOUR, players, tmp_path) == [("ask", 1)]
 
 
 async def test_two_engines_give_each_reminder_once(players: Players, tmp_path: Path) -> None:

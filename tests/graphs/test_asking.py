@@ -120,6 +120,11 @@ def test_an_answer_that_fits_is_taken(answer: Any) -> None:
     assert refusal(answer, EDITABLE) is None
 
 
+def test_a_question_of_an_agent_s_own_making_has_its_options_checked() -> None:
+    assert refusal(3, {"options": [1, 2]}) == "3 is no answer; choose 1, 2"
+    assert refusal(2, {"options": [1, 2]}) is None
+
+
 def test_a_value_that_was_changed_to_itself_was_not_edited() -> None:
     given = decision({"choice": "approve", "edited": dict(DRAFT)}, EDITABLE)
     assert given == {"choice": "approve", "value": DRAFT, "edited": False}

@@ -44,6 +44,14 @@ def test_short_forms_fit_it() -> None:
     )
 
 
+def test_questions_and_requests_fit_it() -> None:
+    approval: dict[str, Any] = {"message": "?", "edit": ["${a}"], "edit_schema": {"type": "array"}}
+    approval |= {"comment": "required", "remind_after": "4h", "remind_every": 60}
+    http = {"url": "https://x.example/", "select": "body[0]", "expect": [200], "max_bytes": 10}
+    steps = [{"id": "a", "approval": approval}, {"id": "b", "http": http}]
+    assert errors({"name": "w", "steps": steps}) == []
+
+
 @pytest.mark.parametrize(
     ("document", "path"),
     [
@@ -52,6 +60,14 @@ def test_short_forms_fit_it() -> None:
         ({"name": "w", "steps": [{"id": "a b"}]}, "steps/0/id"),
         ({"name": "w", "steps": [{"id": "a", "join": "most"}]}, "steps/0/join"),
         ({"name": "w", "steps": [{"id": "a", "agnt": "x"}]}, "steps/0"),
+        (
+            {"name": "w", "steps": [{"id": "a", "approval": {"message": "?", "comment": "no"}}]},
+            "steps/0/approval",
+        ),
+        (
+            {"name": "w", "steps": [{"id": "a", "http": {"url": "https://x", "max_bytes": 0}}]},
+            "steps/0/http",
+        ),
         ({"name": "w", "steps": [{"id": "a"}], "inputs": {"a": 5}}, "inputs/a"),
     ],
 )

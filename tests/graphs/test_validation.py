@@ -38,6 +38,10 @@ def asking(**approval: Any) -> dict[str, Any]:
     return {"message": "?", **approval}
 
 
+def request(**http: Any) -> Workflow:
+    return workflow(step("a", http={"url": "https://x.example/", **http}))
+
+
 CASE = {"steps": [{"id": "inner", "agent": "x"}]}
 LOOP = {"until": "true", "max_iterations": 3}
 OUT = {"agent": "y"}
@@ -309,6 +313,28 @@ OUT = {"agent": "y"}
             "bad_schema",
             "steps[0].approval.edit_schema",
         ),
+        (request(url="ftp://x/y"), "bad_url", "steps[0].http.url"),
+        (request(url="x.example/y"), "bad_url", "steps[0].http.url"),
+        (request(url="https://"), "bad_url", "steps[0].http.url"),
+        (request(url="https://me:word@x.example/"), "bad_url", "steps[0].http.url"),
+        (request(url="https://[::1/"), "bad_url", "steps[0].http.url"),
+        (request(url="gopher://${input.host}/"), "bad_url", "steps[0].http.url"),
+        (request(url="//${input.host}/"), "bad_url", "steps[0].http.url"),
+        (request(url="https://me@x.example/${input.id}"), "bad_url", "steps[0].http.url"),
+        (request(select="body.items["), "bad_expression", "steps[0].http.select"),
+        (request(select="input.x"), "unknown_name", "steps[0].http.select"),
+        (request(select="steps['a'].output"), "unknown_name", "steps[0].http.select"),
+        (request(json=1, body="x"), "conflicting_keys", "steps[0].http.body"),
+        (request(body="secret://KEY"), "bad_secret", "steps[0].http.body"),
+        (request(json={"a": ["secret://KEY"]}), "bad_secret", "steps[0].http.json.a[0]"),
+        (request(query={"key": "secret://KEY"}), "bad_secret", "steps[0].http.query.key"),
+        (
+            request(headers={"X": "secret://KEY ${input.a}"}),
+            "bad_secret",
+            "steps[0].http.headers.X",
+        ),
+        (request(headers={"X": "secret://${input.a}"}), "bad_secret", "steps[0].http.headers.X"),
+        (request(headers={"X": "secret://"}), "bad_secret", "steps[0].http.headers.X"),
         (workflow(step("a", timeout=0)), "no_time", "steps[0].timeout"),
         (workflow(step("a"), timeout="0s"), "no_time", "timeout"),
         (workflow(step("a"), defaults={"timeout": 0}), "no_time", "defaults.timeout"),
@@ -334,6 +360,20 @@ OUT = {"agent": "y"}
 def test_each_fault_has_its_code_and_path(flow: Workflow, code: str, path: str) -> None:
     limits = Limits(items=100) if code == "too_many_items" else Limits()
     assert found(flow, limits=limits) == [(code, path)]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://x.example/${input.id}",
+        "HTTPS://x.example",
+        "http://${input.host}/x",
+        "${input.url}",
+        "http${input.rest}",
+    ],
+)
+def test_a_url_that_may_be_right_is_no_fault(url: str) -> None:
+    assert found(request(url=url, headers={"A": "Bearer secret://A_1 secret://B"})) == []
 
 
 def test_containers_inside_each_other_have_a_bound() -> None:

@@ -172,7 +172,7 @@ class Engine:
 
         Raises:
             RunConflict: it has ended, it runs, or it waits for an answer and none is given.
-            InputInvalid: the answer is none of the options.
+            InputInvalid: the answer cannot be taken; the message says what can.
 
         """
         await self._opened().desk.resume(run_id, answer)

@@ -129,7 +129,7 @@ class Reentry:
 
         Raises:
             RunConflict: the run waits for an answer and none is given, or the other way round.
-            InputInvalid: the answer is none of the options.
+            InputInvalid: the answer cannot be taken; the message says what can.
 
         """
         if self.snapshot is None:
