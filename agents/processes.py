@@ -198,7 +198,7 @@ def _order(target: Any, task: Task) -> Order:
 def _defined(target: Any) -> tuple[Any, Any]:
     """Give the function that an agent is, or None, and what has to be found by name for it."""
     function: Any = target.function if isinstance(target, FunctionAgent) else None
-    defined: Any = function or type(target)
+    defined: Any = function or target.__class__
     return function, defined
 
 
