@@ -54,8 +54,14 @@ class Dispatcher:
             chosen only if all do.
 
         """
-        held = None if self._room else self._claim(agents, run)
-        return await self._wait(agents, run, rank) if held is None else held
+        slot = None if self._room else self._claim(agents, run)
+        if slot is None:
+            slot = await self._wait(agents, run, rank)
+            # Several may have been given an agent that lets only the first of them try it.
+            while slot.agent is not None and self._is_outdone(slot.agent, agents):
+                self.release(slot)
+                slot = await self._wait(agents, run, rank)
+        return slot
 
     def release(self, slot: Slot) -> None:
         """Give a slot back, to the most urgent of those that wait."""
@@ -101,6 +107,12 @@ class Dispatcher:
             if refuses is all_refuse and self._gate_of(agent).free
         ]
         return agents[min(free)[-1]] if free else None
+
+    def _is_outdone(self, chosen: RegisteredAgent, agents: Agents) -> bool:
+        """Tell whether an agent refuses calls by now while another one does not."""
+        if len(agents) == 1 or not self._judge(chosen)[0]:
+            return False
+        return not all(self._judge(agent)[0] for agent in agents)
 
     def _fits(self, agents: Agents) -> bool:
         return not agents or self._choose(agents) is not None

@@ -1,11 +1,12 @@
-"""Deadlines that hold: work that does not stop when it is told to is left behind."""
+"""Agents at work, and deadlines that hold: who does not stop when told to is left behind."""
 
 import asyncio
 import logging
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from stretto.agents.agent import Emit
+from stretto.agents.agent import Emit, Task
+from stretto.agents.registry import RegisteredAgent
 from stretto.errors import StepFailed
 
 T = TypeVar("T")
@@ -35,6 +36,28 @@ class Voice:
     def close(self) -> None:
         """Drop everything from now on."""
         self._publish = None
+
+
+async def run_agent(agent: RegisteredAgent, task: Task) -> Any:
+    """Call an agent; whatever it raises fails its step, and ends neither the run nor the process.
+
+    Raises:
+        StepFailed: it raised what is meant for the interpreter, or was cancelled though nobody
+            cancelled this run.
+
+    """
+    try:
+        return await agent.run(task)
+    except (Exception, GeneratorExit):
+        raise
+    except asyncio.CancelledError as error:
+        current = asyncio.current_task()
+        if current is not None and current.cancelling():
+            raise
+        raise StepFailed(f"agent '{agent.name}' cancelled itself") from error
+    except BaseException as error:
+        kind = type(error).__name__
+        raise StepFailed(f"agent '{agent.name}' raised {kind}, which ends programs") from error
 
 
 async def before_deadline(work: Coroutine[Any, Any, T], limit: float, name: str) -> T:

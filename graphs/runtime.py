@@ -10,6 +10,7 @@ from langgraph.cache.base import BaseCache
 from stretto.agents.agent import Usage
 from stretto.agents.breaker import Breakers
 from stretto.agents.dispatch import Dispatcher, Gate
+from stretto.agents.health import HealthBook
 from stretto.agents.registry import AgentRegistry
 from stretto.errors import StepTimedOut
 from stretto.events import EventType
@@ -64,6 +65,8 @@ class Services:
     breakers: Breakers
     cache: BaseCache[Any] | None = None
     rules: tuple[AdaptationRule, ...] = ()
+    health: HealthBook = field(default_factory=HealthBook)
+    """How the agents have been doing."""
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 from stretto.agents.breaker import Breakers
 from stretto.agents.dispatch import Dispatcher
+from stretto.agents.health import HealthBook, judge_by
 from stretto.agents.registry import AgentRegistry
 from stretto.config import Settings
 from stretto.engine.desk import RunDesk
@@ -82,7 +83,12 @@ async def open_room(setup: Setup) -> AsyncGenerator[EngineRoom]:
         open_resources(setup.home, setup.database) as resources,
         _open_breakers(setup.settings) as breakers,
     ):
-        services = Services(setup.agents, Dispatcher(), breakers, resources.cache, setup.rules)
+        health = HealthBook()
+        health.load(await resources.records.agents())
+        dispatcher = Dispatcher(judge=judge_by(breakers, health))
+        services = Services(
+            setup.agents, dispatcher, breakers, resources.cache, setup.rules, health
+        )
         launcher = Launcher(resources, services, setup.limit, setup.library.get)
         room = EngineRoom(launcher, RunDesk(launcher), RunReader(launcher))
         try:
