@@ -41,7 +41,7 @@ def root(
 app.command("run")(running.run)
 app.command("validate")(authoring.validate)
 app.command("graph")(authoring.graph)
-app.command("list")(authoring.list_workflows)
+app.command("list")(authoring.list_all)
 app.command("show")(authoring.show)
 app.command("schema")(authoring.schema)
 app.command("init")(project_files.init)

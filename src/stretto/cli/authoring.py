@@ -14,7 +14,8 @@ from rich.text import Text
 from stretto.cli.board import who_does
 from stretto.cli.crew import load_crew, make_registry
 from stretto.cli.guard import INVALID, explain, fault_line, guarded, say
-from stretto.cli.options import Agents, AsJson, Source
+from stretto.cli.options import Agents, AsJson, Home, Source
+from stretto.cli.roster import print_agents
 from stretto.cli.sources import check_agents, find_workflow
 from stretto.cli.terminal import as_json, clean, console_on, data_stream, is_terminal, write
 from stretto.cli.values import record
@@ -27,6 +28,9 @@ Files = Annotated[list[str], typer.Argument(metavar="FILE...", help="Workflow fi
 NoAgents = Annotated[
     bool,
     typer.Option("--no-agents", help="Run no code: leave agents.py alone and agents unchecked."),
+]
+What = Annotated[
+    Literal["workflows", "agents"], typer.Argument(metavar="workflows|agents", help="What to list.")
 ]
 Format = Literal["mermaid", "ascii", "json", "svg"]
 FormatOption = Annotated[
@@ -125,8 +129,20 @@ def _drawing(workflow: "Workflow", form: Format) -> str:
 
 
 @guarded
-def list_workflows(json_form: AsJson = False) -> None:
-    """List the shipped workflows."""
+def list_all(
+    what: What = "workflows", agents: Agents = None, home: Home = None, json_form: AsJson = False
+) -> None:
+    """List the shipped workflows, or the agents: those of this folder and the shipped ones.
+
+    Of agents it tells how they have been doing in the runs that are recorded here.
+    """
+    if what == "agents":
+        print_agents(agents or [], home, json_form)
+    else:
+        _list_workflows(json_form)
+
+
+def _list_workflows(json_form: bool) -> None:
     from stretto.graphs.library import shipped
 
     library = shipped()

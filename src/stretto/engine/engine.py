@@ -99,12 +99,12 @@ class Engine:
 
         """
         self._forget_graphs()
-        target = agent_type(**(config or {})) if isinstance(agent_type, type) else agent_type
         return self.agents.register(
-            target,
+            agent_type,
             name=agent_id,
             capabilities=capabilities,
             max_concurrent_tasks=max_concurrent_tasks,
+            config=config,
         )
 
     def add_workflow(self, workflow: Workflow) -> None:
