@@ -124,7 +124,7 @@ class Attempts:
 
     async def _output(self, agent: RegisteredAgent, limit: float | None) -> Any:
         task = own_copy(self.task, self.call)
-        if limit is None:
+        if limit is None and not self.call.activation.frame.bounded:
             return await run_agent(agent, task)
         voice = Voice(task.publish)
         work = run_agent(agent, replace(task, publish=voice.publish))
@@ -132,7 +132,7 @@ class Attempts:
             return await before_deadline(work, limit, agent.name)
         except Overdue:
             self.call.scope.time_left(None)  # says so if it is the run whose time is used up
-            told = f"agent '{agent.name}' did not finish within {limit:g} s"
+            told = f"agent '{agent.name}' did not finish within {limit or 0:g} s"
             raise StepTimedOut(told, retryable=True) from None
         finally:
             voice.close()

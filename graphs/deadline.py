@@ -60,7 +60,7 @@ async def run_agent(agent: RegisteredAgent, task: Task) -> Any:
         raise StepFailed(f"agent '{agent.name}' raised {kind}, which ends programs") from error
 
 
-async def before_deadline(work: Coroutine[Any, Any, T], limit: float, name: str) -> T:
+async def before_deadline(work: Coroutine[Any, Any, T], limit: float | None, name: str) -> T:
     """Carry out the work of an agent within its time.
 
     It runs in a task of its own, so that nobody has to wait for work that swallows its
@@ -68,7 +68,7 @@ async def before_deadline(work: Coroutine[Any, Any, T], limit: float, name: str)
 
     Args:
         work: what is carried out.
-        limit: seconds it may take.
+        limit: seconds it may take; None if only whoever waits for it has a limit.
         name: the agent, for the log and the error.
 
     Raises:

@@ -172,6 +172,8 @@ class Frame:
     """Called when the region cannot succeed any more, if that ends what is around it too."""
     stopping: Callable[[], str | None] | None = None
     """Names the step whose failure stops what is around, if one did."""
+    bounded: bool = False
+    """Whether a container around has a deadline, so that what is inside has to stop at it."""
     gate: Gate | None = None
     """The slots of the nested workflow, if it declares how many steps run at once."""
     items: Sequence[Any] = ()
