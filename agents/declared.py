@@ -1,6 +1,7 @@
 """Agents that a file declares: ``[[agents]]`` of the settings, or a list in YAML, JSON or TOML."""
 
 import importlib
+import inspect
 import sys
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -15,6 +16,8 @@ from stretto.errors import ConfigurationError
 
 KINDS = {
     "llm": "stretto.agents.llm:LLMAgent",
+    "http": "stretto.agents.service:HttpAgent",
+    "human": "stretto.agents.human:HumanAgent",
 }
 """Agents that need no code of one's own; any other type is ``package.module:name``."""
 KEYS = ("name", "type", "capabilities", "max_concurrent_tasks", "config")
@@ -55,8 +58,9 @@ def read_declarations(entries: Any, source: str, folder: Path) -> list[Declarati
     """
     if not isinstance(entries, list):
         raise ConfigurationError(f"{source}: 'agents' is a list of agents")
-    listed: Iterable[tuple[int, Any]] = enumerate(entries)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
-    return [_declaration(entry, f"{source}: agents[{i}]", folder) for i, entry in listed]
+    listed: list[Any] = [*entries]  # pyright: ignore[reportUnknownArgumentType]
+    numbered = enumerate(listed)
+    return [_declaration(entry, f"{source}: agents[{i}]", folder) for i, entry in numbered]
 
 
 def load_declarations(path: Path) -> list[Declaration]:
@@ -115,30 +119,38 @@ def _texts(value: Any, where: str) -> tuple[str, ...]:
     return texts
 
 
-def make_agent(declared: Declaration, model: Any = None) -> Any:
-    """Make the agent that is declared.
+def make_agent(declared: Declaration, model: Any = None) -> tuple[Any, dict[str, Any]]:
+    """Give what is registered for an agent that is declared.
 
     Args:
         declared: what the file says.
         model: the chat model of agents that ask one and name none.
 
+    Returns:
+        An agent of one of the ``KINDS``; or what its type names, and keyword arguments for it.
+
     Raises:
-        ConfigurationError: its type cannot be imported, or its class takes other arguments.
+        ConfigurationError: its type cannot be imported, or takes other arguments.
 
     """
-    config = dict(declared.config)
+    target, name = find_type(declared.type, declared.folder), declared.name or declared.type
+    if declared.type not in KINDS:
+        return _checked(target, name, dict(declared.config))
+    config = {"name": name, **declared.config}
     if declared.type == "llm":
         from stretto.agents.llm.declared import llm_arguments
 
-        config = llm_arguments(config, declared.name or "llm", declared.folder, model)
-    elif declared.type in KINDS and declared.name:
-        config = {"name": declared.name, **config}
-    target = find_type(declared.type, declared.folder)
-    return _called(target, declared.name or declared.type, config)
+        config = llm_arguments(config, name, declared.folder, model)
+    if declared.type == "http" and "select" in config:
+        raise ConfigurationError(f"agent '{name}': take 'select' out; a step's 'transform' does it")
+    try:
+        return target(**config), {}
+    except TypeError as error:
+        raise ConfigurationError(f"agent '{name}' cannot be made of its config: {error}") from error
 
 
-def made(target: Any, name: str, config: Mapping[str, Any] | None) -> Any:
-    """Make an agent of its class, of the name of a type, or take it as it is.
+def resolve(target: Any, name: str, config: Mapping[str, Any] | None) -> tuple[Any, dict[str, Any]]:
+    """Give what is registered for an agent that a program names or has.
 
     Args:
         target: a class; a type as files name it; or an instance or function.
@@ -151,18 +163,18 @@ def made(target: Any, name: str, config: Mapping[str, Any] | None) -> Any:
     """
     if isinstance(target, str):
         return make_agent(Declaration(target, name, config=dict(config or {})))
-    return _called(target, name, dict(config or {}))
+    return _checked(target, name, dict(config or {}))
 
 
-def _called(target: Any, name: str, config: dict[str, Any]) -> Any:
-    if not isinstance(target, type):
-        if config:
-            raise ConfigurationError(f"agent '{name}': 'config' is for a class, and this is none")
-        return target
+def _checked(target: Any, name: str, config: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    if config and not isinstance(target, type):
+        raise ConfigurationError(f"agent '{name}': 'config' is for a class, and this is none")
     try:
-        return target(**config)
+        if config:
+            inspect.signature(target).bind(**config)
     except TypeError as error:
         raise ConfigurationError(f"agent '{name}' cannot be made of its config: {error}") from error
+    return target, config
 
 
 def find_type(name: str, folder: Path | None = None) -> Any:

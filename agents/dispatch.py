@@ -1,75 +1,33 @@
-"""Who should do the work now: slots shared by priority, and the least loaded agent."""
+"""Who should do the work now: slots shared by priority, and the best of the agents that could."""
 
 import asyncio
-import heapq
-import itertools
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
 
 from stretto.agents.registry import RegisteredAgent
+from stretto.agents.waiting import Agents, Gate, Rank, Slot, WaitingRoom
 from stretto.errors import ConfigurationError
 
-Rank = tuple[Any, ...]
-"""Orders waiting work, the smallest first: priority of the run, boost, then place in the run."""
+__all__ = ["Dispatcher", "Gate", "Rank", "Slot"]
+
+Judge = Callable[[RegisteredAgent], tuple[bool, float]]
+"""Tells of an agent whether it refuses calls now, and how many seconds one takes; 0 if unknown."""
 
 
-@dataclass(slots=True)
-class Gate:
-    """A number of slots that are taken and given back."""
-
-    limit: int | None = None
-    """None sets no limit."""
-    used: int = 0
-
-    @property
-    def free(self) -> bool:
-        """Whether a slot is left."""
-        return self.limit is None or self.used < self.limit
-
-    @property
-    def load(self) -> float:
-        """The share of slots in use, 0 to 1."""
-        return self.used / self.limit if self.limit else 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """A slot that is held, and the agent it was given with."""
-
-    run: Gate
-    agent: RegisteredAgent | None
-
-
-@dataclass(slots=True)
-class Request:
-    """Work that waits for a slot."""
-
-    rank: Callable[[], Rank]
-    granted: asyncio.Future[Slot]
-    number: int
-
-
-@dataclass(slots=True)
-class Lane:
-    """All the waiting work that needs the same slots."""
-
-    run: Gate
-    agents: tuple[RegisteredAgent, ...]
-    waiting: list[tuple[Rank, int, Request]] = field(
-        default_factory=list[tuple[Rank, int, Request]]
-    )
+def no_judgement(agent: RegisteredAgent) -> tuple[bool, float]:
+    """Know nothing of an agent."""
+    return False, 0.0
 
 
 class Dispatcher:
-    """Hands the slots of agents and runs to the most urgent work.
+    """Hands the slots of agents and runs to the most urgent work."""
 
-    Work that needs the same agents for the same run waits in one lane, so that giving a slot back
-    looks at the head of each lane and not at all that waits.
-    """
+    def __init__(self, limit: int | None = None, judge: Judge = no_judgement) -> None:
+        """Share slots.
 
-    def __init__(self, limit: int | None = None) -> None:
-        """Share ``limit`` slots among everything; None sets no limit beside the agents' own.
+        Args:
+            limit: slots among everything; None sets no limit beside the agents' own.
+            judge: what is known of an agent beside its load.
 
         Raises:
             ConfigurationError: the limit would let nothing run.
@@ -78,13 +36,11 @@ class Dispatcher:
         if limit is not None and limit < 1:
             raise ConfigurationError(f"a limit of {limit} would let nothing run; give at least 1")
         self._gate = Gate(limit)
+        self._judge = judge
         self._agents: dict[str, Gate] = {}
-        self._lanes: dict[tuple[int, tuple[str, ...]], Lane] = {}
-        self._numbers = itertools.count()
+        self._room = WaitingRoom()
 
-    async def acquire(
-        self, agents: tuple[RegisteredAgent, ...], run: Gate, rank: Callable[[], Rank]
-    ) -> Slot:
+    async def acquire(self, agents: Agents, run: Gate, rank: Callable[[], Rank]) -> Slot:
         """Wait for a slot; whoever holds one gives it back with ``release``.
 
         Args:
@@ -93,11 +49,19 @@ class Dispatcher:
             rank: how urgent it is; asked again whenever the order may have changed.
 
         Returns:
-            The slot, with the agent chosen: the least loaded of those that could.
+            The slot, with the agent chosen of those that could and have one left: the least
+            loaded, then the fastest, then the first in order. One that refuses calls now is
+            chosen only if all do.
 
         """
-        held = None if self._lanes else self._claim(agents, run)
-        return await self._wait(agents, run, rank) if held is None else held
+        slot = None if self._room else self._claim(agents, run)
+        if slot is None:
+            slot = await self._wait(agents, run, rank)
+            # Several may have been given an agent that lets only the first of them try it.
+            while slot.agent is not None and self._is_outdone(slot.agent, agents):
+                self.release(slot)
+                slot = await self._wait(agents, run, rank)
+        return slot
 
     def release(self, slot: Slot) -> None:
         """Give a slot back, to the most urgent of those that wait."""
@@ -105,7 +69,8 @@ class Dispatcher:
         slot.run.used -= 1
         if slot.agent is not None:
             self._gate_of(slot.agent).used -= 1
-        if self._lanes:
+        if self._room:
+            self._room.reopen(slot.run)
             self._share_out()
 
     def load(self) -> dict[str, int]:
@@ -114,14 +79,15 @@ class Dispatcher:
 
     def waiting(self) -> int:
         """Count the work that waits for a slot."""
-        every = (request for lane in self._lanes.values() for _, _, request in lane.waiting)
-        return sum(not request.granted.done() for request in every)
+        return sum(1 for _ in self._room.requests())
+
+    def waiting_for(self) -> Counter[str]:
+        """Count the work that waits, by each agent that could do it."""
+        return Counter(agent.name for agents, _ in self._room.requests() for agent in agents)
 
     def reorder(self) -> None:
         """Ask every waiting request for its rank again, after something changed it."""
-        for lane in self._lanes.values():
-            lane.waiting = [(r.rank(), n, r) for _, n, r in lane.waiting]
-            heapq.heapify(lane.waiting)
+        self._room.reorder()
 
     def _gate_of(self, agent: RegisteredAgent) -> Gate:
         gate = self._agents.get(agent.name)
@@ -129,64 +95,60 @@ class Dispatcher:
             gate = self._agents[agent.name] = Gate(agent.max_concurrent_tasks)
         return gate
 
-    def _claim(self, agents: tuple[RegisteredAgent, ...], run: Gate) -> Slot | None:
+    def _choose(self, agents: Agents) -> RegisteredAgent | None:
+        """Give the best of the agents that have a slot left."""
+        if len(agents) == 1:
+            return agents[0] if self._gate_of(agents[0]).free else None
+        judged = [(agent, *self._judge(agent)) for agent in agents]
+        all_refuse = all(refuses for _, refuses, _ in judged)
+        free = [
+            (self._gate_of(agent).load, seconds, number)
+            for number, (agent, refuses, seconds) in enumerate(judged)
+            if refuses is all_refuse and self._gate_of(agent).free
+        ]
+        return agents[min(free)[-1]] if free else None
+
+    def _is_outdone(self, chosen: RegisteredAgent, agents: Agents) -> bool:
+        """Tell whether an agent refuses calls by now while another one does not."""
+        if len(agents) == 1 or not self._judge(chosen)[0]:
+            return False
+        return not all(self._judge(agent)[0] for agent in agents)
+
+    def _fits(self, agents: Agents) -> bool:
+        return not agents or self._choose(agents) is not None
+
+    def _claim(self, agents: Agents, run: Gate) -> Slot | None:
         """Take every slot that the work needs, or none."""
         if not (self._gate.free and run.free):
             return None
         chosen = None
         if agents:
-            free = [a for a in agents if self._gate_of(a).free]
-            if not free:
+            chosen = self._choose(agents)
+            if chosen is None:
                 return None
-            chosen = min(free, key=lambda a: self._gate_of(a).load)
             self._gate_of(chosen).used += 1
         self._gate.used += 1
         run.used += 1
         return Slot(run, chosen)
 
-    async def _wait(
-        self, agents: tuple[RegisteredAgent, ...], run: Gate, rank: Callable[[], Rank]
-    ) -> Slot:
+    async def _wait(self, agents: Agents, run: Gate, rank: Callable[[], Rank]) -> Slot:
         granted: asyncio.Future[Slot] = asyncio.get_running_loop().create_future()
-        request = Request(rank, granted, next(self._numbers))
-        key = (id(run), tuple(a.name for a in agents))
-        lane = self._lanes.setdefault(key, Lane(run, agents))
-        heapq.heappush(lane.waiting, (rank(), request.number, request))
-        self._share_out()
+        lane = self._room.add(agents, run, rank, granted)
+        if run.free and self._fits(agents):  # else nothing has changed for anybody
+            self._share_out()
         try:
             return await granted
         except asyncio.CancelledError:
-            if granted.done() and not granted.cancelled():
+            if granted.cancelled():
+                self._room.settle(lane)
+            elif granted.done():
                 self.release(granted.result())
             raise
 
     def _share_out(self) -> None:
-        """Give free slots to the most urgent heads of lanes until nothing more fits."""
-        stuck: set[int] = set()
-        while lane := self._most_urgent(stuck):
+        """Give free slots to the most urgent work until nothing more fits."""
+        while self._gate.free and (lane := self._room.most_urgent(self._fits)):
             slot = self._claim(lane.agents, lane.run)
             if slot is None:
-                stuck.add(id(lane))
-                continue
-            _, _, request = heapq.heappop(lane.waiting)
-            request.granted.set_result(slot)
-
-    def _most_urgent(self, stuck: set[int]) -> Lane | None:
-        """Find the lane with the most urgent head; lanes where nobody waits any more go."""
-        best: Lane | None = None
-        for key, lane in tuple(self._lanes.items()):
-            while lane.waiting and lane.waiting[0][2].granted.done():
-                heapq.heappop(lane.waiting)
-            if not lane.waiting:
-                del self._lanes[key]
-            elif id(lane) not in stuck and (best is None or _goes_first(lane, best)):
-                best = lane
-        return best
-
-
-def _goes_first(lane: Lane, other: Lane) -> bool:
-    """Compare two heads; places in different runs say nothing of each other, arrival does."""
-    (mine, my_number, _), (theirs, their_number, _) = lane.waiting[0], other.waiting[0]
-    if lane.run is other.run:
-        return (mine, my_number) < (theirs, their_number)
-    return (mine[:2], my_number) < (theirs[:2], their_number)
+                return
+            self._room.pop(lane).granted.set_result(slot)

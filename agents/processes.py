@@ -11,7 +11,7 @@ import sys
 import weakref
 from dataclasses import replace
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 from stretto.agents.agent import Emit, FunctionAgent, Task, discard
 from stretto.agents.threads import in_thread
@@ -199,7 +199,8 @@ def _order(target: Any, task: Task) -> Order:
 def _defined(target: Any) -> tuple[Any, Any]:
     """Give the function that an agent is, or None, and what has to be found by name for it."""
     function: Any = target.function if isinstance(target, FunctionAgent) else None
-    return function, function or cast(Any, type(target))
+    defined: Any = function or target.__class__
+    return function, defined
 
 
 def _kill_all(processes: list[Process]) -> None:

@@ -1,13 +1,16 @@
 """Who can do the work: agents by name and by capability."""
 
+import asyncio
 import inspect
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import partial
 from typing import Any
 
 from stretto.agents.agent import Agent, FunctionAgent, Task
 from stretto.agents.calling import call, entry_point, style_of
+from stretto.agents.pool import Instances
 from stretto.agents.processes import Processes, check_killable
 from stretto.errors import ConfigurationError, NoAgentFor
 
@@ -23,13 +26,28 @@ class RegisteredAgent:
     """The object that does the work."""
     processes: Processes | None = None
     """Where its plain functions run, if it is killable."""
+    instances: Instances | None = None
+    """Who does the work in place of ``target``, if a class was registered."""
 
     async def run(self, task: Task) -> Any:
         """Carry out one task and give its output."""
-        if self.processes is not None:
-            plain = style_of(entry_point(self.target, task.action)) == "plain"
-            return await (self.processes.call if plain else call)(self.target, task)
-        return await call(self.target, task)
+        if self.instances is None:
+            return await self._carry_out(self.target, task)
+        instance = self.instances.take()
+        try:
+            return await self._carry_out(instance, task)
+        except asyncio.CancelledError:
+            if self.processes is None and _is_plain(instance, task):
+                instance = None  # a thread may still be at work in it
+            raise
+        finally:
+            if instance is not None:
+                self.instances.give_back(instance)
+
+    async def _carry_out(self, target: Any, task: Task) -> Any:
+        if self.processes is not None and _is_plain(target, task):
+            return await self.processes.call(target, task)
+        return await call(target, task)
 
 
 class AgentRegistry:
@@ -48,46 +66,38 @@ class AgentRegistry:
         name: str | None = None,
         capabilities: Iterable[str] | None = None,
         max_concurrent_tasks: int | None = None,
+        config: Mapping[str, Any] | None = None,
     ) -> RegisteredAgent:
         """Add an agent.
 
         Args:
-            target: an instance or class of an agent, or a function of a task.
+            target: an instance of an agent, which does all its tasks; or a class, of which each
+                task at work has an instance of its own; or a function of a task.
             name: how steps call it, when not its own name.
             capabilities: what it can do, when not what it says itself.
             max_concurrent_tasks: how many calls may run at once, when not what it says itself.
+            config: keyword arguments of a class.
 
         Raises:
             ConfigurationError: the name is taken, or the object is no agent, or it is killable
                 and cannot be sent to a worker process.
 
         """
-        target = _instance(target)
-        known = str(name or getattr(target, "name", "") or type(target).__name__)
-        killable = bool(getattr(target, "killable", False))
-        if killable:
-            check_killable(target, known)
+        instances = Instances(partial(target, **config or {})) if inspect.isclass(target) else None
+        target = _checked(target) if instances is None else instances.first
+        if max_concurrent_tasks is None:
+            max_concurrent_tasks = int(getattr(target, "max_concurrent_tasks", 5))
         entry = RegisteredAgent(
-            name=known,
+            name=str(name or getattr(target, "name", "") or type(target).__name__),
             capabilities=frozenset(
                 getattr(target, "capabilities", ()) if capabilities is None else capabilities
             ),
-            max_concurrent_tasks=(
-                int(getattr(target, "max_concurrent_tasks", 5))
-                if max_concurrent_tasks is None
-                else max_concurrent_tasks
-            ),
+            max_concurrent_tasks=max_concurrent_tasks,
             target=target,
-            processes=self._processes if killable else None,
+            processes=self._processes if getattr(target, "killable", False) else None,
+            instances=instances,
         )
-        if entry.name in self._agents:
-            raise ConfigurationError(
-                f"there is an agent '{entry.name}' already; give the second one another name"
-            )
-        if entry.max_concurrent_tasks < 1:
-            raise ConfigurationError(
-                f"agent '{entry.name}' needs max_concurrent_tasks of at least 1"
-            )
+        self._check(entry)
         self._agents[entry.name] = entry
         return entry
 
@@ -138,14 +148,28 @@ class AgentRegistry:
         """Count the agents."""
         return len(self._agents)
 
+    def _check(self, entry: RegisteredAgent) -> None:
+        if entry.name in self._agents:
+            raise ConfigurationError(
+                f"there is an agent '{entry.name}' already; give the second one another name"
+            )
+        if entry.max_concurrent_tasks < 1:
+            raise ConfigurationError(
+                f"agent '{entry.name}' needs max_concurrent_tasks of at least 1"
+            )
+        if entry.processes is not None:
+            check_killable(entry.target, entry.name)
+
     def _hint(self, name: str) -> str:
         close = get_close_matches(name, self._agents, n=1)
         return f" (did you mean '{close[0]}'?)" if close else ""
 
 
-def _instance(target: Any) -> Any:
-    if inspect.isclass(target):
-        return target()
+def _is_plain(target: Any, task: Task) -> bool:
+    return style_of(entry_point(target, task.action)) == "plain"
+
+
+def _checked(target: Any) -> Any:
     if inspect.isroutine(target):
         return FunctionAgent(target)
     works = any(callable(getattr(target, method, None)) for method in ("run", "execute"))

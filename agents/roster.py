@@ -60,9 +60,6 @@ def register_declared(registry: "AgentRegistry", declared: Declaration, model: A
         ConfigurationError: it cannot be made, or its name is taken.
 
     """
-    registry.register(
-        make_agent(declared, model),
-        name=declared.name,
-        capabilities=declared.capabilities,
-        max_concurrent_tasks=declared.max_concurrent_tasks,
-    )
+    target, config = make_agent(declared, model)
+    slots = declared.max_concurrent_tasks
+    registry.register(target, declared.name, declared.capabilities, slots, config)

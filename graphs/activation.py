@@ -15,7 +15,8 @@ from stretto.graphs.compat import (
     saves_each_step,
     thread_of,
 )
-from stretto.graphs.runtime import Frame, Outcome
+from stretto.graphs.ended import Outcome
+from stretto.graphs.runtime import Frame
 from stretto.graphs.state import CHANNELS, RunState
 
 

@@ -1,7 +1,7 @@
 """One call of an agent: choice, slot, breaker, deadline, retries by cause, cached results."""
 
-import asyncio
 import hashlib
+import time
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
@@ -12,10 +12,10 @@ from pydantic_core import to_json
 from stretto.agents.agent import Emit, Notify, Task, discard
 from stretto.agents.gate import ModelGate
 from stretto.agents.registry import RegisteredAgent
-from stretto.errors import BudgetExceeded, CircuitOpen, StepFailed, StepTimedOut
+from stretto.errors import BudgetExceeded, CircuitOpen, StepTimedOut
 from stretto.graphs.budgets import ask_for_more, check_budget
 from stretto.graphs.causes import describe, is_retryable, retry_after
-from stretto.graphs.deadline import Overdue, Voice, before_deadline
+from stretto.graphs.deadline import Overdue, Voice, before_deadline, run_agent
 from stretto.graphs.jsonable import as_json, copied
 from stretto.graphs.spec import OtherAgent, Retry
 
@@ -101,42 +101,53 @@ class Attempts:
         call = self.call
         slot = await call.acquire(self.agents)
         try:
-            assert slot.agent is not None
-            call.agent = slot.agent.name
+            agent = slot.agent
+            assert agent is not None
+            call.agent = agent.name
             call.begin()
-            return await call.services.breakers.run(
-                slot.agent.name, partial(self._call_agent, slot.agent)
-            )
+            guarded = self._guarded(agent)
+            return await call.services.breakers.run(guarded, partial(self._call_agent, agent))
         finally:
             call.release(slot)
 
+    def _guarded(self, agent: RegisteredAgent) -> str:
+        """Name what a breaker guards: the agent, or the host that an HTTP step calls."""
+        url = self.task.params.get("url") if self.call.plan.step.http is not None else None
+        if not isinstance(url, str):
+            return agent.name
+        # The host is what stands between the scheme and the path, behind what is secret.
+        host = url.partition("://")[2].partition("/")[0].rpartition("@")[2]
+        return f"{agent.name}|{host}"
+
     async def _call_agent(self, agent: RegisteredAgent) -> Any:
-        call = self.call
+        call, health = self.call, self.call.services.health
         check_budget(call.scope)
+        limit, started = call.scope.time_left(call.plan.policy.timeout), time.monotonic()
         task = own_copy(self.task, call)
         call.spent, call.facts_told = task.usage, task.facts
         try:
-            return await self._call_within_limit(agent, task)
+            output = as_json(await self._output(agent, task, limit), agent.name)
+        except Exception as error:
+            health.failed(agent.name, *describe(error))
+            raise
         finally:
             call.scope.end_spending(task.usage)
+        health.succeeded(agent.name, time.monotonic() - started)
+        return output
 
-    async def _call_within_limit(self, agent: RegisteredAgent, task: Task) -> Any:
-        call = self.call
-        limit = call.scope.time_left(call.plan.policy.timeout)
-        if limit is None:
-            return as_json(await run_agent(agent, task), agent.name)
+    async def _output(self, agent: RegisteredAgent, task: Task, limit: float | None) -> Any:
+        if limit is None and not self.call.activation.frame.bounded:
+            return await run_agent(agent, task)
         voice = Voice(task.publish, task.notify)
-        heard = replace(task, publish=voice.publish, notify=voice.notify)
-        work = run_agent(agent, heard)
+        work = run_agent(agent, replace(task, publish=voice.publish, notify=voice.notify))
         try:
-            output = await before_deadline(work, limit, agent.name)
+            return await before_deadline(work, limit, agent.name)
         except Overdue:
-            call.scope.time_left(None)  # says so if it is the run whose time is used up
-            told = f"agent '{agent.name}' did not finish within {limit:g} s"
+            self.call.scope.time_left(None)  # says so if it is the run whose time is used up
+            told = f"agent '{agent.name}' did not finish within {limit or 0:g} s"
             raise StepTimedOut(told, retryable=True) from None
         finally:
             voice.close()
-        return as_json(output, agent.name)
 
     def _key(self) -> CacheKey:
         task = self.task
@@ -158,28 +169,6 @@ class Attempts:
             return
         ttl = None if policy.ttl is None else max(1, round(policy.ttl))
         await cache.aset({key: ({"output": output, "agent": self.call.agent}, ttl)})
-
-
-async def run_agent(agent: RegisteredAgent, task: Task) -> Any:
-    """Call an agent; whatever it raises fails its step, and ends neither the run nor the process.
-
-    Raises:
-        StepFailed: it raised what is meant for the interpreter, or was cancelled though nobody
-            cancelled this run.
-
-    """
-    try:
-        return await agent.run(task)
-    except (Exception, GeneratorExit):
-        raise
-    except asyncio.CancelledError as error:
-        current = asyncio.current_task()
-        if current is not None and current.cancelling():
-            raise
-        raise StepFailed(f"agent '{agent.name}' cancelled itself") from error
-    except BaseException as error:
-        kind = type(error).__name__
-        raise StepFailed(f"agent '{agent.name}' raised {kind}, which ends programs") from error
 
 
 def own_copy(task: Task, call: "StepCall") -> Task:

@@ -10,6 +10,7 @@ from langgraph.runtime import Runtime
 
 from stretto.agents.breaker import Breakers
 from stretto.agents.dispatch import Dispatcher
+from stretto.agents.health import HealthBook, judge_by
 from stretto.agents.registry import AgentRegistry
 from stretto.errors import Fault, InputInvalid, WorkflowInvalid
 from stretto.graphs.assembly import Assembler
@@ -70,7 +71,9 @@ def make_services(agents: AgentRegistry | Iterable[Any] | None = None) -> Servic
 
         agents = shipped_agents()
     registry = agents if isinstance(agents, AgentRegistry) else AgentRegistry(agents)
-    return Services(registry, Dispatcher(), Breakers(counts_against_agent))
+    breakers, health = Breakers(counts_against_agent), HealthBook()
+    dispatcher = Dispatcher(judge=judge_by(breakers, health))
+    return Services(registry, dispatcher, breakers, health=health)
 
 
 class _Compiler:

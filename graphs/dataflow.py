@@ -13,8 +13,9 @@ from stretto.graphs.activation import Activation
 from stretto.graphs.attempts import Result
 from stretto.graphs.call import NotRun, PartlyDone, Skipped, StepCall, Work
 from stretto.graphs.causes import describe
+from stretto.graphs.ended import Outcome, Status
 from stretto.graphs.plan import StepPlan, holds
-from stretto.graphs.runtime import Outcome, Services, Status
+from stretto.graphs.runtime import Services
 from stretto.graphs.spec import Workflow
 from stretto.graphs.state import Record
 

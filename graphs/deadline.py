@@ -1,11 +1,12 @@
-"""Deadlines that hold: work that does not stop when it is told to is left behind."""
+"""Agents at work, and deadlines that hold: who does not stop when told to is left behind."""
 
 import asyncio
 import logging
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from stretto.agents.agent import Emit, Notify, discard
+from stretto.agents.agent import Emit, Notify, Task, discard
+from stretto.agents.registry import RegisteredAgent
 from stretto.errors import StepFailed
 
 T = TypeVar("T")
@@ -40,7 +41,29 @@ class Voice:
         self._publish = self._notify = discard
 
 
-async def before_deadline(work: Coroutine[Any, Any, T], limit: float, name: str) -> T:
+async def run_agent(agent: RegisteredAgent, task: Task) -> Any:
+    """Call an agent; whatever it raises fails its step, and ends neither the run nor the process.
+
+    Raises:
+        StepFailed: it raised what is meant for the interpreter, or was cancelled though nobody
+            cancelled this run.
+
+    """
+    try:
+        return await agent.run(task)
+    except (Exception, GeneratorExit):
+        raise
+    except asyncio.CancelledError as error:
+        current = asyncio.current_task()
+        if current is not None and current.cancelling():
+            raise
+        raise StepFailed(f"agent '{agent.name}' cancelled itself") from error
+    except BaseException as error:
+        kind = type(error).__name__
+        raise StepFailed(f"agent '{agent.name}' raised {kind}, which ends programs") from error
+
+
+async def before_deadline(work: Coroutine[Any, Any, T], limit: float | None, name: str) -> T:
     """Carry out the work of an agent within its time.
 
     It runs in a task of its own, so that nobody has to wait for work that swallows its
@@ -48,7 +71,7 @@ async def before_deadline(work: Coroutine[Any, Any, T], limit: float, name: str)
 
     Args:
         work: what is carried out.
-        limit: seconds it may take.
+        limit: seconds it may take; None if only whoever waits for it has a limit.
         name: the agent, for the log and the error.
 
     Raises:

@@ -3,19 +3,19 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from langgraph.cache.base import BaseCache
 
 from stretto.agents.breaker import Breakers
 from stretto.agents.dispatch import Dispatcher, Gate
+from stretto.agents.health import HealthBook
 from stretto.agents.registry import AgentRegistry
 from stretto.agents.usage import Usage
 from stretto.errors import StepTimedOut
 from stretto.events import EventType
 from stretto.graphs.given import Given
 from stretto.graphs.spec import Budget, Step, Workflow
-from stretto.graphs.state import Record
 
 Emit = Callable[[EventType, str | None, dict[str, Any]], None]
 """Publishes an event: its type, the step's path, its data."""
@@ -64,6 +64,8 @@ class Services:
     breakers: Breakers
     cache: BaseCache[Any] | None = None
     rules: tuple[AdaptationRule, ...] = ()
+    health: HealthBook = field(default_factory=HealthBook)
+    """How the agents have been doing."""
 
 
 @dataclass(slots=True)
@@ -191,6 +193,8 @@ class Frame:
     """Called when the region cannot succeed any more, if that ends what is around it too."""
     stopping: Callable[[], str | None] | None = None
     """Names the step whose failure stops what is around, if one did."""
+    bounded: bool = False
+    """Whether a container around has a deadline, so that what is inside has to stop at it."""
     gate: Gate | None = None
     """The slots of the nested workflow, if it declares how many steps run at once."""
     items: Sequence[Any] = ()
@@ -199,51 +203,3 @@ class Frame:
     """How many items of a map may be worked on at once."""
     seeds: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """What an earlier attempt at the run finished inside a map."""
-
-
-Status = Literal["completed", "failed", "skipped", "not_run"]
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a step ended."""
-
-    record: Record
-    output: Any = None
-    reason: str | None = None
-    """Why it was skipped or not run."""
-    partial: Any = None
-    """What a failed container had finished inside."""
-    undo: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
-
-    @property
-    def status(self) -> str:
-        """completed, failed, skipped or not_run."""
-        return self.record.get("status", "not_run")
-
-    @property
-    def completed(self) -> bool:
-        """Whether there is an output to go on with."""
-        return self.status == "completed"
-
-    def update(self, step: str) -> dict[str, Any]:
-        """Give what this outcome writes to the state, by channel."""
-        writes: dict[str, Any] = {}
-        if self.completed:
-            writes["outputs"] = {step: self.output}
-        elif self.status == "failed":
-            writes["failures"] = {
-                step: {
-                    "code": self.record.get("code"),
-                    "message": self.record.get("error"),
-                    "attempts": self.record.get("attempts", 1),
-                }
-            }
-        else:
-            writes["skipped"] = {step: self.reason or self.status}
-        writes["records"] = {step: self.record}
-        if self.partial is not None:
-            writes["partial"] = {step: self.partial}
-        if self.undo:
-            writes["undo"] = self.undo
-        return writes

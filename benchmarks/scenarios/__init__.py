@@ -1,5 +1,6 @@
 """What is measured, by letter."""
 
+from benchmarks.scenarios.guards import measure_breaker, measure_dispatch
 from benchmarks.scenarios.makespan import measure_out_of_phase, measure_random_layers
 from benchmarks.scenarios.overhead import measure_chains, measure_fan_out
 from benchmarks.scenarios.plan import Scenario
@@ -18,4 +19,6 @@ SCENARIOS: dict[str, Scenario] = {
     "g": measure_storage,
     "h": measure_import,
     "i": measure_compilation,
+    "j": measure_dispatch,
+    "k": measure_breaker,
 }

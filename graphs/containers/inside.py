@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from stretto.errors import StepFailed, StepTimedOut
@@ -32,6 +33,7 @@ def inner_frame(call: StepCall, prefix: str, roots: Mapping[str, Any] | None = N
         beyond=outer.beyond + call.plan.remaining - (call.plan.step.estimated_duration or 1.0),
         messages=outer.messages,
         rank=outer.rank,
+        bounded=outer.bounded,
         gate=outer.gate,
         stopping=lambda: call.activation.stopping,
         doom=None if call.plan.policy.on_error not in (None, "fail") else _doom(call),
@@ -88,7 +90,8 @@ async def go_inside(
     deadline = asyncio.timeout(limit)
     try:
         async with deadline:
-            ended = await enter(graph, {**state, **seeds}, frame)
+            bounded = frame.bounded or limit is not None
+            ended = await enter(graph, {**state, **seeds}, replace(frame, bounded=bounded))
     except TimeoutError as error:
         if not deadline.expired():
             raise

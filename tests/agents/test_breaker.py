@@ -275,3 +275,20 @@ async def test_a_run_does_not_call_an_agent_that_is_left_alone() -> None:
     ran = await Stage(steps, [agent], mode="sequential").run()
     assert calls == [f"s{n}" for n in range(5)]
     assert [code for _, code in ran.errors] == ["agent_failed"] * 5 + ["circuit_open"] * 3
+
+
+async def test_a_host_that_is_down_leaves_the_http_steps_to_other_hosts_alone() -> None:
+    hosts = ["127.0.0.1:1"] * 6 + ["127.0.0.1:2"]
+    steps = [
+        {
+            "id": f"s{n}",
+            "http": {"url": f"http://{host}/", "allow_private": True},
+            "on_error": "continue",
+        }
+        for n, host in enumerate(hosts)
+    ]
+    ran = await Stage(steps, [], mode="sequential").run()
+    codes = [code for _, code in ran.errors]
+    assert codes[5] == "circuit_open"
+    assert "circuit_open" not in (*codes[:5], codes[6])
+    assert "agent 'http' with 127.0.0.1:1 failed" in ran.summary.errors[5].message

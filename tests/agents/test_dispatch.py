@@ -285,3 +285,105 @@ class DispatcherMachine(RuleBasedStateMachine):
 
 TestDispatcher = DispatcherMachine.TestCase
 TestDispatcher.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+
+
+async def chosen(dispatcher: Dispatcher, *names: str) -> str:
+    """Tell which of some idle agents is chosen."""
+    agents = tuple(agent(name) for name in names)
+    slot = await dispatcher.acquire(agents, Gate(), tuple)
+    dispatcher.release(slot)
+    assert slot.agent is not None
+    return slot.agent.name
+
+
+async def test_of_equally_loaded_agents_the_fastest_is_chosen_then_the_first() -> None:
+    seconds = {"slow": 2.0, "fast": 0.5, "also fast": 0.5}
+    dispatcher = Dispatcher(judge=lambda agent: (False, seconds.get(agent.name, 0.0)))
+    assert await chosen(dispatcher, "slow", "fast", "also fast") == "fast"
+    assert await chosen(dispatcher, "slow", "also fast", "fast") == "also fast"
+    assert await chosen(dispatcher, "fast", "never measured") == "never measured"
+    assert await chosen(Dispatcher(), "b", "a") == "b"
+
+
+async def test_an_agent_that_refuses_calls_is_chosen_only_if_all_do() -> None:
+    refusing = {"ill"}
+    dispatcher = Dispatcher(judge=lambda agent: (agent.name in refusing, 0.0))
+    assert await chosen(dispatcher, "ill", "well") == "well"
+    both = Queue(dispatcher, agent("ill"), agent("well"))
+    slot = await both.hold()
+    waiting = asyncio.create_task(both.work("waits for the one that is well"))
+    await turns()
+    assert not waiting.done()
+    dispatcher.release(slot)
+    await waiting
+    refusing.add("well")
+    assert await chosen(dispatcher, "ill", "well") == "ill"
+
+
+async def test_work_that_waits_is_counted_by_agent() -> None:
+    dispatcher = Dispatcher()
+    one, both = Queue(dispatcher, agent("x")), Queue(dispatcher, agent("x"), agent("y"))
+    slots = [await one.hold(), await both.hold()]
+    waiting = [asyncio.create_task(queue.work(1)) for queue in (one, both, both)]
+    await turns()
+    assert (dispatcher.waiting_for(), dispatcher.waiting()) == ({"x": 3, "y": 2}, 3)
+    for slot in slots:
+        dispatcher.release(slot)
+    await asyncio.gather(*waiting)
+    assert dispatcher.waiting_for() == {}
+
+
+async def test_a_run_that_has_no_slot_left_lets_others_pass_and_comes_back() -> None:
+    dispatcher = Dispatcher()
+    full, other = Queue(dispatcher, agent(), run=Gate(1)), Queue(dispatcher, agent())
+    other.order = full.order
+    held = await full.hold()  # the only slot of the agent and of the run
+    work = [asyncio.create_task(full.work("first", (0,)))]
+    away = Queue(dispatcher, agent("b"), run=full.run)
+    work.append(asyncio.create_task(away.work("elsewhere", (5,))))
+    work.append(asyncio.create_task(other.work("other run", (9,))))
+    await turns()
+    dispatcher.release(held)
+    await asyncio.gather(*work)
+    assert set(full.order) == {"first", "other run"}
+    assert full.order[0] == "first"
+    assert away.order == ["elsewhere"]
+
+
+async def test_more_urgent_work_of_a_run_is_not_hidden_behind_that_of_another() -> None:
+    run, dispatcher = Gate(1), Dispatcher()
+    mine, theirs = Queue(dispatcher, agent("a", 2), run=run), Queue(dispatcher, agent("a", 2))
+    beside = Queue(dispatcher, agent("b"), run=run)
+    mine.order = theirs.order = beside.order
+    slots = [await mine.hold(), await theirs.hold()]
+    work: list[asyncio.Task[None]] = []
+    for queue, name, place in (
+        (beside, "near the end", -1.0),
+        (theirs, "of another run", -5.0),
+        (mine, "critical", -9.0),
+    ):
+        work.append(asyncio.create_task(queue.work(name, (2, 0.0, (place,)))))
+        await turns()
+    for slot in slots:
+        dispatcher.release(slot)
+    await asyncio.gather(*work)
+    assert beside.order.index("critical") < beside.order.index("near the end")
+
+
+async def test_work_of_many_runs_goes_by_priority_then_arrival() -> None:
+    dispatcher = Dispatcher()
+    first = Queue(dispatcher, agent())
+    slot = await first.hold()
+    queues = [Queue(dispatcher, agent()) for _ in range(100)]
+    work: list[asyncio.Task[None]] = []
+    for number, queue in enumerate(queues):
+        queue.order = first.order
+        work.append(asyncio.create_task(queue.work(number, (number % 3, 0.0, ()))))
+    await turns()
+    for gone in range(0, 100, 7):
+        work[gone].cancel()
+    dispatcher.release(slot)
+    await asyncio.gather(*work, return_exceptions=True)
+    left = [number for number in range(100) if number % 7]
+    assert first.order == sorted(left, key=lambda number: (number % 3, number))
+    assert (dispatcher.waiting(), dispatcher.load()) == (0, {"a": 0})

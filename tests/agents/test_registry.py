@@ -1,5 +1,7 @@
 """Agents by name and by capability."""
 
+import asyncio
+import threading
 from typing import Any
 
 import pytest
@@ -78,3 +80,86 @@ def test_what_is_no_agent_is_refused(target: Any) -> None:
 def test_an_agent_needs_a_slot(slots: int) -> None:
     with pytest.raises(ConfigurationError, match="at least 1"):
         AgentRegistry().register(plain, max_concurrent_tasks=slots)
+
+
+class Careful(Agent):
+    """Notices when two tasks are at work in one instance."""
+
+    max_concurrent_tasks = 3
+    made = 0
+
+    def __init__(self) -> None:
+        type(self).made += 1
+        self.number = type(self).made
+        self.busy = False
+
+    async def run(self, task: Task) -> int:
+        assert not self.busy
+        self.busy = True
+        try:
+            await task.params["gate"].wait()
+        finally:
+            self.busy = False
+        return self.number
+
+    def slowly(self, task: Task) -> int:
+        task.params["gate"].wait()
+        return self.number
+
+
+async def test_of_a_class_each_task_at_work_has_an_instance_that_is_used_again() -> None:
+    class Mine(Careful): ...
+
+    careful = AgentRegistry([Mine]).get("Mine")
+    assert Mine.made == 1
+    gate = asyncio.Event()
+    at_work = [asyncio.create_task(careful.run(Task(params={"gate": gate}))) for _ in range(3)]
+    await asyncio.sleep(0)
+    gate.set()
+    assert sorted(await asyncio.gather(*at_work)) == [1, 2, 3]
+    for _ in range(5):
+        await careful.run(Task(params={"gate": gate}))
+    assert Mine.made == 3
+
+
+async def test_an_instance_is_used_again_after_its_task_was_cancelled() -> None:
+    class Mine(Careful): ...
+
+    careful = AgentRegistry([Mine]).get("Mine")
+    cut_off = asyncio.create_task(careful.run(Task(params={"gate": asyncio.Event()})))
+    await asyncio.sleep(0)
+    cut_off.cancel()
+    await asyncio.wait([cut_off])
+    gate = asyncio.Event()
+    gate.set()
+    assert await careful.run(Task(params={"gate": gate})) == 1
+
+
+async def test_an_instance_in_which_a_thread_may_still_be_at_work_is_not_used_again() -> None:
+    class Mine(Careful): ...
+
+    careful, gate = AgentRegistry([Mine]).get("Mine"), threading.Event()
+    task = Task(action="slowly", params={"gate": gate})
+    cut_off = asyncio.create_task(careful.run(task))
+    await asyncio.sleep(0)
+    cut_off.cancel()
+    await asyncio.wait([cut_off])
+    gate.set()
+    assert await careful.run(task) == 2
+
+
+async def test_an_instance_that_is_registered_does_all_its_tasks() -> None:
+    careful, gate = Careful(), threading.Event()
+    gate.set()
+    entry = AgentRegistry([careful]).get("Careful")
+    task = Task(action="slowly", params={"gate": gate})
+    assert set(await asyncio.gather(*(entry.run(task) for _ in range(3)))) == {careful.number}
+
+
+def test_a_class_is_made_with_its_configuration() -> None:
+    class Configured(Careful):
+        def __init__(self, name: str = "") -> None:
+            super().__init__()
+            self.name = name
+
+    assert AgentRegistry().register(Configured, config={"name": "c"}).name == "c"

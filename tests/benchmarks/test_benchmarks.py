@@ -146,6 +146,19 @@ async def test_storage_is_counted_for_graph_and_engine() -> None:
     assert all(values[0] > 1.0 for values in rows[0].samples.values())  # the input is in each
 
 
+async def test_dispatch_and_breaker_are_measured_in_an_outage_and_a_crowd() -> None:
+    rows = await measure_all(["j", "k"], rounds=1, quick=True)
+    assert [row.unit for row in rows] == [
+        "µs per call",
+        "µs per call",
+        "calls let through",
+        "s from repair to closed, worst",
+        "ms per refusal, p99",
+    ]
+    calls, closed = (row.samples[STRETTO][0] for row in rows[2:4])
+    assert (calls, closed <= 15) == (9, True)
+
+
 def test_the_command_prints_a_table_and_writes_json_that_names_no_machine(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -171,4 +184,4 @@ def test_a_wrong_word_on_the_command_line_is_refused(words: list[str]) -> None:
 
 
 def test_every_scenario_has_a_letter() -> None:
-    assert list(SCENARIOS) == list("abcdefghi")
+    assert list(SCENARIOS) == list("abcdefghijk")

@@ -96,3 +96,39 @@ def test_help_and_version_load_nothing_heavy(option: str) -> None:
     assert "stretto" in done.stdout.lower()
     heavy = ("langgraph", "langchain_core", "sqlalchemy", "pydantic", "yaml", "openai", "alembic")
     assert [name for name in heavy if f"'{name}'" in done.stderr] == []
+
+
+def test_list_agents_tells_how_they_have_been_doing(stretto: Command) -> None:
+    before = {row[0]: row[1:] for row in rows(stretto("list", "agents"))}
+    assert before["echo"] == ["", "5", "0", "0", "-", "-"]
+    assert before["risk_analyzer"][:2] == ["analysis validation", "4"]
+    stretto("run", "tell.yaml", "-i", "title=x")
+    stretto("run", "tell.yaml", "-i", "title=y")
+    after = {row[0]: row[1:] for row in rows(stretto("list", "agents"))}
+    assert (after["echo"][2:4], after["echo"][5]) == (["2", "0"], "healthy")
+    assert after["echo"][4].endswith(" s")
+    assert after["hold"] == before["hold"]
+    entries = {
+        entry["name"]: entry for entry in json.loads(stretto("list", "agents", "--json").stdout)
+    }
+    assert (entries["teller"]["calls"], entries["teller"]["last_error"]) == (2, None)
+    elsewhere = {row[0]: row[1:] for row in rows(stretto("list", "agents", "--home", "other"))}
+    assert elsewhere == before
+
+
+def test_list_agents_shows_failures_and_agents_that_are_only_recorded(
+    stretto: Command, project: Path
+) -> None:
+    stretto("run", "break.yaml")
+    (project / "agents.py").unlink()
+    listed = {row[0]: row[1:] for row in rows(stretto("list", "agents"))}
+    assert (listed["picky"][:2], listed["picky"][3], listed["picky"][5]) == (
+        ["", "-"],
+        "1",
+        "degraded",
+    )
+
+
+def rows(done: "subprocess.CompletedProcess[str]") -> list[list[str]]:
+    assert done.returncode == 0, done.stderr
+    return [line.split("\t") for line in done.stdout.splitlines()]

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.fakes.redis_server import running_redis
+
 Command = Callable[..., subprocess.CompletedProcess[str]]
 WRITTEN = {"workflow.yaml", "agents.py", "stretto.toml", ".env.example", "README.md"}
 
@@ -69,7 +71,7 @@ def test_doctor_says_what_fails_and_what_to_do(stretto: Command, project: Path) 
     )
     failed = [line.split()[1] for line in done.stdout.splitlines() if line.startswith("fail")]
     assert (done.returncode, failed) == (1, ["home", "model", "agents", "redis"])
-    assert f"127.0.0.1:{port} cannot be reached" in done.stdout
+    assert f"127.0.0.1:{port} cannot be used" in done.stdout
     assert "set OPENAI_API_KEY" in done.stdout
     assert "line 1" in done.stdout
 
@@ -80,3 +82,10 @@ def test_doctor_reports_settings_that_cannot_be_read(stretto: Command, project: 
     assert done.returncode == 1
     assert "fail  settings" in done.stdout
     assert "Did you mean 'home'?" in done.stdout
+
+
+def test_doctor_asks_the_redis_that_is_configured(stretto: Command) -> None:
+    with running_redis() as server:
+        done = stretto("doctor", REDIS_URL=server.url)
+    levels = {line.split()[1]: line.split()[0] for line in done.stdout.splitlines()}
+    assert (done.returncode, levels["redis"]) == (0, "ok")

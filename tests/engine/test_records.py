@@ -182,9 +182,9 @@ async def test_deleting_a_run_deletes_its_events_and_only_these(records: Records
 
 
 async def test_durations_move_by_three_tenths_towards_the_newest(records: Records) -> None:
-    await records.learn_durations("flow", {"fetch": 10.0, "write": 1.0})
-    await records.learn_durations("flow", {"fetch": 20.0})
-    await records.learn_durations("flow", {})
+    await records.learn("flow", {"fetch": 10.0, "write": 1.0})
+    await records.learn("flow", {"fetch": 20.0})
+    await records.learn("flow", {})
     assert await records.durations("flow") == pytest.approx({"fetch": 13.0, "write": 1.0})
     assert await records.durations("other") == {}
 

@@ -95,6 +95,18 @@ async def test_a_cancelled_run_does_not_wait_for_it(stubborn: Stubborn) -> None:
     assert not stubborn.ended.is_set()
 
 
+@pytest.mark.parametrize("nested", [False, True])
+async def test_the_deadline_of_a_container_holds_for_what_is_inside(
+    stubborn: Stubborn, nested: bool
+) -> None:
+    inner: dict[str, Any] = {"id": "inner", "agent": "stubborn"}
+    if nested:
+        inner = {"id": "m", "map": {"over": "[1]", "steps": [inner]}}
+    body = {"steps": [inner], "until": "true", "max_iterations": 1}
+    ran = await perform([{"id": "a", "loop": body, "timeout": LIMIT}], [stubborn])
+    assert (ran.errors, stubborn.ended.is_set()) == ([("a", "step_timed_out")], False)
+
+
 async def test_work_that_an_agent_shields_does_not_hold_its_step(stubborn: Stubborn) -> None:
     class Shielding(Agent):
         name = "shielding"

@@ -41,7 +41,7 @@ def root(
 app.command("run")(running.run)
 app.command("validate")(authoring.validate)
 app.command("graph")(authoring.graph)
-app.command("list")(catalogue.list_shipped)
+app.command("list")(catalogue.list_known)
 app.command("show")(catalogue.show)
 app.command("schema")(authoring.schema)
 app.command("init")(project_files.init)

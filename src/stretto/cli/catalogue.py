@@ -11,8 +11,9 @@ from rich.text import Text
 from stretto.cli.authoring import count_steps, draw
 from stretto.cli.board import who_does
 from stretto.cli.guard import guarded
-from stretto.cli.options import AsJson
+from stretto.cli.options import Agents, AsJson, Home
 from stretto.cli.prompts import list_prompts, show_prompt
+from stretto.cli.roster import print_agents
 from stretto.cli.sources import find_workflow
 from stretto.cli.terminal import as_json, clean, console_on, is_terminal, print_part, write
 from stretto.cli.values import record
@@ -21,7 +22,9 @@ from stretto.errors import InputInvalid
 if TYPE_CHECKING:
     from stretto.graphs.spec import Step, Workflow
 
-Listed = Annotated[Literal["workflows", "prompts"], typer.Argument(metavar="workflows|prompts")]
+Listed = Annotated[
+    Literal["workflows", "prompts", "agents"], typer.Argument(metavar="workflows|prompts|agents")
+]
 Shown = Annotated[
     str, typer.Argument(metavar="NAME|FILE|prompt", help="A workflow, or 'prompt' and its name.")
 ]
@@ -39,9 +42,16 @@ ValuesFile = Annotated[
 
 
 @guarded
-def list_shipped(what: Listed = "workflows", json_form: AsJson = False) -> None:
-    """List the shipped workflows, or the shipped prompts."""
-    if what == "prompts":
+def list_known(
+    what: Listed = "workflows", agents: Agents = None, home: Home = None, json_form: AsJson = False
+) -> None:
+    """List the shipped workflows, the shipped prompts, or the agents there are here.
+
+    Of agents it tells how they have been doing in the runs that are recorded here.
+    """
+    if what == "agents":
+        print_agents(agents or [], home, json_form)
+    elif what == "prompts":
         list_prompts(json_form)
     else:
         _list_workflows(json_form)

@@ -153,8 +153,18 @@ def _qdrant(settings: "Settings") -> Iterator[Finding]:
 
 
 def _redis(settings: "Settings") -> Iterator[Finding]:
-    if settings.redis_url is not None:
-        yield _reachable("redis", "REDIS_URL", settings.redis_url, 6379)
+    if (url := settings.redis_url) is None:
+        return
+    import asyncio
+
+    async def opened() -> None:
+        from stretto.agents.shared import open_shared
+
+        async with open_shared(url):
+            pass
+
+    asyncio.run(opened())
+    yield Finding("ok", "redis", "it answers; circuit breakers are shared through it")
 
 
 def _reachable(about: str, variable: str, url: str, port: int) -> Finding:

@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Self
 
-from stretto.agents.declared import made
+from stretto.agents.declared import resolve
 from stretto.agents.registry import AgentRegistry, RegisteredAgent
 from stretto.config import Settings, load_settings
 from stretto.engine.handle import RunHandle
@@ -102,8 +102,8 @@ class Engine:
 
         """
         self._forget_graphs()
-        target = made(agent_type, agent_id, config)
-        return self.agents.register(target, agent_id, capabilities, max_concurrent_tasks)
+        target, arguments = resolve(agent_type, agent_id, config)
+        return self.agents.register(target, agent_id, capabilities, max_concurrent_tasks, arguments)
 
     def add_workflow(self, workflow: Workflow) -> None:
         """Let runs and steps use a workflow by its name, beside the shipped ones."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from langchain_core.runnables import RunnableConfig
 
+from stretto.agents.health import HealthBook
 from stretto.engine.earlier import Earlier, look_back, take_over
 from stretto.engine.ending import (
     asked_by_step,
@@ -52,6 +53,7 @@ class Execution:
     graph: Graph
     resources: Resources
     log: EventLog
+    health: HealthBook
     entry: Any
     """What the graph is given: an input, None to go on, or a command with answers."""
     closing: bool = False
@@ -241,6 +243,6 @@ class Execution:
             if record.get("status") == "completed"
         }
         try:
-            await self.resources.records.learn_durations(self.workflow.id, measured)
+            await self.resources.records.learn(self.workflow.id, measured, self.health.take())
         except ConfigurationError as error:  # an estimate is not worth a result
-            logger.warning("durations of run %s were not learned: %s", self.row.run_id, error)
+            logger.warning("nothing was learned from run %s: %s", self.row.run_id, error)

@@ -1,6 +1,7 @@
 """Runs in this process: each in a task of its own, admitted by priority, one at a time per id."""
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from stretto.agents.agent import OpenModel, PreparedAgent
 from stretto.agents.dispatch import Dispatcher, Gate
 from stretto.engine.archive import Archive
 from stretto.engine.execution import Execution
+from stretto.engine.figures import agent_figures
 from stretto.engine.lease import Lease
 from stretto.engine.log import EventLog
 from stretto.engine.records import RunRow
@@ -149,7 +151,9 @@ class Launcher:
             lease.give_back()
             raise
         log = EventLog(row.run_id, self.resources.records, last)
-        active = Active(Execution(row, workflow, graph, self.resources, log, entry), lease)
+        health = self.services.health
+        execution = Execution(row, workflow, graph, self.resources, log, health, entry)
+        active = Active(execution, lease)
         active.task = asyncio.create_task(self._own(active), name=f"stretto run {row.run_id}")
         self.active[row.run_id] = active
         # A cancelled or failed owner has recorded how it ended; nobody has to await it.
@@ -200,17 +204,16 @@ class Launcher:
 
     def metrics(self) -> dict[str, Any]:
         """Give figures: active runs, load and health of agents, waiting work."""
-        agents, dispatcher = self.services.agents, self.services.dispatcher
-        load = dispatcher.load()
+        figures, states = agent_figures(self.services), self.services.breakers.states()
         at_work = sum(active.execution.started is not None for active in self.active.values())
         return {
             "active_workflows": at_work,
             "queued_workflows": len(self.active) - at_work,
             "ended_workflows": dict(self.ended),
-            "agent_load": {agent.name: load.get(agent.name, 0) for agent in agents},
-            "waiting_tasks": dispatcher.waiting(),
-            "breakers": {agent.name: "closed" for agent in agents}
-            | self.services.breakers.states(),
+            "agents": figures,
+            "agent_load": {name: agent["load"] for name, agent in figures.items()},
+            "waiting_tasks": self.services.dispatcher.waiting(),
+            "breakers": dict.fromkeys(figures, "closed") | states,
         }
 
     async def close(self) -> None:
@@ -218,6 +221,8 @@ class Launcher:
         self._closed = True
         await asyncio.gather(*(self.stop(run_id) for run_id in tuple(self.active)))
         self.services.agents.close()
+        with contextlib.suppress(ConfigurationError):  # what runs that were cancelled have taught
+            await self.resources.records.learn("", {}, self.services.health.take())
 
 
 async def _stop_when_asked(active: Active) -> None:

@@ -1,67 +1,29 @@
-"""What outlives a process: accepted runs, their events, pinned workflows, learned durations."""
+"""What outlives a process: accepted runs, their events, pinned workflows, what was learned."""
 
-import asyncio
 import json
 import time
-from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager, nullcontext
+from collections.abc import Collection, Sequence
 from dataclasses import fields
 from typing import Any, Unpack
 
 from sqlalchemy import and_, delete, func, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from stretto.engine.database import explained, open_engine, parse_url, to_json, writing
+from stretto.engine.database import to_json
+from stretto.engine.learning import Learning
 from stretto.engine.status import State
-from stretto.engine.tables import RunChanges, RunRow, durations, events, given, runs, workflows
+from stretto.engine.tables import RunChanges, RunRow, events, given, runs, workflows
 from stretto.errors import RunNotFound
 from stretto.events import RunEvent
 from stretto.memory.calls import finished
 
 __all__ = ["Records", "RunChanges", "RunRow", "State"]
 
-ALPHA = 0.3
-"""Weight of the newest time in a learned duration."""
 _SEGMENTS_AT_ONCE = 8
 _STORED = ("seq", "event", "at", "step", "data")
 
 
-class Records:
-    """The one door to the database; safe for many tasks, and for readers in other processes.
-
-    Every call comes to its end, also when the task that makes it is cancelled meanwhile.
-    Every method raises ConfigurationError when the database itself fails (damaged, locked for
-    long, not permitted, disk full); the message says what to do.
-    """
-
-    def __init__(self, engine: AsyncEngine) -> None:
-        """Work on an opened ``engine``; use ``open`` to get one with the right schema."""
-        self._engine = engine
-        self._url = engine.url
-        # SQLite lets one writer in at a time and others poll for their turn; a fair queue in
-        # this process keeps a busy one from starving somebody past the busy timeout.
-        local = engine.dialect.name == "sqlite"
-        self._turn: asyncio.Lock | nullcontext[None] = asyncio.Lock() if local else nullcontext()
-        self._insert = sqlite.insert if local else postgresql.insert
-
-    @classmethod
-    async def open(cls, url: str) -> "Records":
-        """Open the database, creating or upgrading its schema where needed.
-
-        Args:
-            url: ``sqlite:///path`` or ``postgresql://host/name``, with or without a driver.
-
-        Raises:
-            ConfigurationError: the database cannot be used; the message says what to do.
-
-        """
-        return cls(await open_engine(parse_url(url)))
-
-    @finished
-    async def close(self) -> None:
-        """Close all connections."""
-        await self._engine.dispose()
+class Records(Learning):
+    """Everything that is recorded."""
 
     @finished
     async def create_run(self, row: RunRow) -> bool:
@@ -209,42 +171,3 @@ class Records:
         """Give the number of the last stored event, 0 when there is none."""
         query = select(func.max(events.c.last_seq).label("last")).where(events.c.run_id == run_id)
         return (await self._rows(query))[0]["last"] or 0
-
-    @finished
-    async def learn_durations(self, workflow_id: str, seconds: Mapping[str, float]) -> None:
-        """Blend measured seconds by step into the learned ones.
-
-        The mean moves by ``ALPHA * (measured - mean)``, an exponentially weighted average.
-        """
-        statement = self._insert(durations)
-        mean = durations.c.mean + ALPHA * (statement.excluded.mean - durations.c.mean)
-        statement = statement.on_conflict_do_update(
-            index_elements=["workflow_id", "step"],
-            set_={"mean": mean, "count": durations.c.count + 1},
-        )
-        rows = [
-            {"workflow_id": workflow_id, "step": step, "mean": value, "count": 1}
-            for step, value in seconds.items()
-        ]
-        if rows:
-            async with self._writing() as connection:
-                await connection.execute(statement, rows)
-
-    async def durations(self, workflow_id: str) -> dict[str, float]:
-        """Give the learned seconds by step."""
-        query = select(durations.c.step, durations.c.mean)
-        rows = await self._rows(query.where(durations.c.workflow_id == workflow_id))
-        return {row["step"]: row["mean"] for row in rows}
-
-    @finished
-    async def _rows(self, query: Any) -> list[dict[str, Any]]:
-        with explained(self._url):
-            async with self._engine.connect() as connection:
-                result = await connection.execute(query)
-                return [dict(row) for row in result.mappings()]
-
-    @asynccontextmanager
-    async def _writing(self) -> AsyncGenerator[AsyncConnection]:
-        with explained(self._url):
-            async with self._turn, writing(self._engine) as connection:
-                yield connection

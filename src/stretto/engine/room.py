@@ -9,6 +9,7 @@ from typing import Any
 from stretto.agents.agent import OpenModel
 from stretto.agents.breaker import Breakers
 from stretto.agents.dispatch import Dispatcher
+from stretto.agents.health import HealthBook, judge_by
 from stretto.agents.registry import AgentRegistry
 from stretto.config import Settings
 from stretto.engine.desk import RunDesk
@@ -92,7 +93,12 @@ async def open_room(setup: Setup) -> AsyncGenerator[EngineRoom]:
         open_resources(setup.home, setup.database) as resources,
         _open_breakers(setup.settings) as breakers,
     ):
-        services = Services(setup.agents, Dispatcher(), breakers, resources.cache, setup.rules)
+        health = HealthBook()
+        health.load(await resources.records.agents())
+        dispatcher = Dispatcher(judge=judge_by(breakers, health))
+        services = Services(
+            setup.agents, dispatcher, breakers, resources.cache, setup.rules, health
+        )
         find, open_model = setup.library.get, setup.open_model
         launcher = Launcher(resources, services, setup.limit, find, open_model)
         room = EngineRoom(launcher, RunDesk(launcher), RunReader(launcher))

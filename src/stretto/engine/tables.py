@@ -18,7 +18,7 @@ from sqlalchemy import (
 
 from stretto.engine.status import State
 
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 """Every schema revision in order, oldest first; the last one is what the tables here describe."""
 VERSION_TABLE = "stretto_version"
 METADATA = MetaData()
@@ -79,6 +79,17 @@ durations = Table(
     Column("step", String(500), primary_key=True),
     Column("mean", Double, nullable=False),
     Column("count", Integer, nullable=False),
+)
+agents = Table(
+    "agents",
+    METADATA,
+    Column("name", String(200), primary_key=True),
+    Column("calls", Integer, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("consecutive_failures", Integer, nullable=False),
+    Column("mean_seconds", Double),
+    Column("last_error", JSON(none_as_null=True)),
+    Column("last_used", Double),
 )
 
 
