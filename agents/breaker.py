@@ -1,10 +1,9 @@
 """Circuit breakers: whatever keeps failing is left alone for a while."""
 
-import time
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
-from stretto.agents.circuit import Circuit, Outcome, Ticket
+from stretto.agents.circuit import Circuit, Outcome, Ticket, loop_time
 from stretto.errors import CircuitOpen
 
 T = TypeVar("T")
@@ -35,7 +34,7 @@ class Breakers:
         threshold: int = THRESHOLD,
         reset_after: float = RESET_AFTER,
         shared: Shared | None = None,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = loop_time,
     ) -> None:
         """Set up breakers that start closed.
 

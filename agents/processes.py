@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 from stretto.agents.agent import Emit, FunctionAgent, Task, discard
+from stretto.agents.gate import ModelGate
 from stretto.agents.threads import in_thread
 from stretto.agents.usage import Usage
 from stretto.agents.worker import Order, Reply, find_function
@@ -187,7 +188,9 @@ def _hindrance(target: Any) -> str | None:
 def _order(target: Any, task: Task) -> Order:
     function, defined = _defined(target)
     path = getattr(sys.modules[defined.__module__], "__file__", None)
-    sent = replace(task, publish=discard, usage=Usage())
+    # What belongs to the run around it stays here: it could not be sent, and would reach nobody.
+    host = {"publish": discard, "notify": discard, "gate": ModelGate(), "facts": {}}
+    sent = replace(task, usage=Usage(), **host)
     try:
         payload = pickle.dumps((None if function else target, sent))
     except Exception as error:

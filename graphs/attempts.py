@@ -180,7 +180,9 @@ def own_copy(task: Task, call: "StepCall") -> Task:
         usage=call.scope.begin_spending(),
         publish=publisher(call) if call.attempts > 1 else task.publish,
         notify=notifier(call),
-        gate=ModelGate(call.services.breakers, partial(check_budget, call.scope)),
+        gate=ModelGate(
+            call.services.breakers, call.services.limits, partial(check_budget, call.scope)
+        ),
         facts={},
         params=copied(task.params),
         inputs=inputs,

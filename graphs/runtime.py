@@ -10,6 +10,7 @@ from langgraph.cache.base import BaseCache
 from stretto.agents.breaker import Breakers
 from stretto.agents.dispatch import Dispatcher, Gate
 from stretto.agents.health import HealthBook
+from stretto.agents.models.limits import ModelLimits
 from stretto.agents.registry import AgentRegistry
 from stretto.agents.usage import Usage
 from stretto.errors import StepTimedOut
@@ -66,6 +67,8 @@ class Services:
     rules: tuple[AdaptationRule, ...] = ()
     health: HealthBook = field(default_factory=HealthBook)
     """How the agents have been doing."""
+    limits: ModelLimits | None = None
+    """How often models are called; None sets no limits."""
 
 
 @dataclass(slots=True)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
 from stretto.agents.agent import OpenModel, PreparedAgent, Task
@@ -164,7 +165,8 @@ class LLMAgent(PreparedAgent):
         for tool in self._tools:
             if isinstance(tool, McpServer):
                 tools += await tool.load()
-        return begin(self.name, models, tools, self._output, self._most)
+        hints = {k: v for k, v in self.prompt.model.to_dict().items() if k != "name"}
+        return begin(self.name, models, tools, self._output, self._most, hints)
 
     def _load(
         self, open_model: OpenModel | None
@@ -172,7 +174,10 @@ class LLMAgent(PreparedAgent):
         from stretto.agents.llm.conversation import Conversation
         from stretto.agents.llm.tools import make_tools
         from stretto.agents.models.known import know_model
+        from stretto.agents.models.prices import FREE
 
         _ = self.prompt
         models = [know_model(source, open_model) for source in self._models]
+        if any(model.called.partition(":")[0] not in FREE for model in models):
+            import_module("genai_prices")  # takes its time, so not at the first answer
         return Conversation, models, make_tools(self._tools)

@@ -9,6 +9,8 @@ from stretto.errors import StepFailed
 if TYPE_CHECKING:
     from langchain_core.messages import AIMessage
 
+    from stretto.config import ModelSettings
+
 _ENDINGS = ("finish_reason", "stop_reason", "done_reason")
 """Where providers say in a message's metadata why they stopped."""
 _ALWAYS_SAY_WHY = frozenset({"openai", "azure_openai", "anthropic"})
@@ -17,10 +19,24 @@ _TOO_LONG = frozenset({"length", "max_tokens", "model_length", "max_output_token
 _FILTERED = frozenset({"content_filter", "safety", "refusal", "prohibited_content", "blocklist"})
 
 
-def usage_of(answer: "AIMessage") -> Usage:
-    """Read what an answer cost in tokens, as far as it says so."""
-    figures = answer.usage_metadata
-    return Usage(figures["input_tokens"], figures["output_tokens"]) if figures else Usage()
+def usage_of(answer: "AIMessage", settings: "ModelSettings | None" = None) -> Usage:
+    """Read what an answer cost, as far as it says so and prices are known.
+
+    Args:
+        answer: the answer.
+        settings: the model's settings, where prices may stand.
+
+    """
+    from stretto.agents.models.prices import usd_of
+
+    figures: Any = answer.usage_metadata
+    if not figures:
+        return Usage()
+    facts: dict[str, Any] = answer.response_metadata
+    free = facts.get("offline") is True or "recorded" in facts
+    name, provider = str(facts.get("model_name") or ""), facts.get("model_provider")
+    usd = None if free else usd_of(name, provider, figures, settings)
+    return Usage(figures["input_tokens"], figures["output_tokens"], usd=usd or 0.0)
 
 
 def is_offline(answer: "AIMessage") -> bool:

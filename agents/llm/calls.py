@@ -1,6 +1,6 @@
 """Each call of a model in a conversation: allowed, guarded, counted; another model steps in."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from langchain.agents.middleware import AgentMiddleware, ModelRequest, ModelResponse
@@ -32,12 +32,23 @@ class UnfitAnswer(Exception):
 class ModelCalls(AgentMiddleware[Any, Any, Any]):
     """Makes every call of a conversation: at the first model that answers."""
 
-    def __init__(self, agent: str, models: Sequence[KnownModel], most: int) -> None:
-        """Ask ``models`` in their order, at most ``most`` times for one task."""
+    def __init__(
+        self, agent: str, models: Sequence[KnownModel], most: int, hints: Mapping[str, Any]
+    ) -> None:
+        """Ask ``models`` in their order, at most ``most`` times for one task.
+
+        Args:
+            agent: who asks.
+            models: whom it asks.
+            most: calls for one task.
+            hints: what the prompt wants of a model: ``temperature``, ``max_tokens``.
+
+        """
         super().__init__()
         self._agent = agent
         self._models = tuple(models)
         self._most = most
+        self._hints = dict(hints)
 
     async def awrap_model_call(self, request: Request, handler: Handler) -> Response:
         """Make one call, of the next model where one cannot be reached.
@@ -71,7 +82,9 @@ class ModelCalls(AgentMiddleware[Any, Any, Any]):
             task.usage.add(Usage(calls=1))
             try:
                 with model_failures(model.chat):
-                    response = await handler(request.override(model=model.chat))
+                    response = await handler(
+                        request.override(model=model.chat, model_settings=self._hints)
+                    )
             except StructuredOutputError as error:  # the model did answer
                 self._take(task, model, error.ai_message)
                 return error
@@ -79,13 +92,13 @@ class ModelCalls(AgentMiddleware[Any, Any, Any]):
             return response
 
         key = "|".join((self._agent, model.name, model.endpoint))
-        answer = await task.gate.call(key, call)
+        answer = await task.gate.call(key, model.called, call)
         if isinstance(answer, StructuredOutputError):
             raise UnfitAnswer(answer.ai_message, str(answer)) from answer
         return answer
 
     def _take(self, task: Task, model: KnownModel, answer: AIMessage) -> None:
-        task.usage.add(usage_of(answer))
+        task.usage.add(usage_of(answer, task.gate.settings(model.called)))
         refuse_incomplete(answer)
 
 

@@ -1,6 +1,6 @@
 """One task as a conversation with a model: tools are called until the answer stands."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -51,6 +51,7 @@ class Conversation:
         tools: Sequence[BaseTool],
         output: OutputSchema | None,
         most: int,
+        hints: Mapping[str, Any],
     ) -> None:
         """Prepare the graph that LangChain runs; see ``LLMAgent`` for the arguments."""
         self._agent = agent
@@ -62,7 +63,7 @@ class Conversation:
         self._graph: Any = create_agent(
             models[0].chat,
             list(tools),
-            middleware=[ModelCalls(agent, models, most), ToolErrorMiddleware(_told)],
+            middleware=[ModelCalls(agent, models, most, hints), ToolErrorMiddleware(_told)],
             response_format=form,
             context_schema=Task,
             checkpointer=False,

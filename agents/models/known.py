@@ -19,6 +19,8 @@ class KnownModel:
     name: str
     endpoint: str = ""
     """The service's URL; empty for the provider's own or for none."""
+    called: str = ""
+    """How settings, limits and prices know it: ``openai:gpt-4.1``."""
 
 
 def know_model(
@@ -41,4 +43,14 @@ def know_model(
         chat = source() if isinstance(source, partial) else source
     name: Any = getattr(chat, "model_name", None) or getattr(chat, "model", None)
     endpoint: Any = getattr(chat, "openai_api_base", None) or getattr(chat, "base_url", None)
-    return KnownModel(chat, str(name or type(chat).__name__), str(endpoint or ""))
+    name = str(name or type(chat).__name__)
+    return KnownModel(chat, name, str(endpoint or ""), _called(source, chat, name))
+
+
+def _called(source: Any, chat: Any, name: str) -> str:
+    if isinstance(source, str) and source.strip():
+        return opening.chosen_model(source)
+    kind = type(chat).__name__  # their modules import a lot
+    if kind == "RecordedModel":
+        return "recorded" if chat.source is None else know_model(chat.source).called
+    return f"openai:{name}" if kind == "StrictChatOpenAI" else name

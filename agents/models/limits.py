@@ -43,6 +43,10 @@ class ModelLimits:
         self._settings_of = settings_of
         self._gates = WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, _Gate | None]]()
 
+    def settings(self, model: str) -> "ModelSettings":
+        """Give the settings of a model, as ``chosen_model`` names it."""
+        return self._settings_of(model)
+
     def turn(self, model: str) -> AbstractAsyncContextManager[None]:
         """Wait for one call's turn, and keep its place for the time of the block.
 
@@ -59,7 +63,7 @@ class ModelLimits:
         return nullcontext() if gate is None else gate.passed()
 
     def _gate(self, model: str) -> _Gate | None:
-        settings = self._settings_of(model)
+        settings = self.settings(model)
         rate, places = settings.requests_per_minute, settings.max_concurrent_calls
         if rate is None and places is None:
             return None

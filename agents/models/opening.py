@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from stretto.agents.models.forbidding import check_allowed
 from stretto.agents.models.providers import open_langchain
 from stretto.agents.secrets import Secrets
 from stretto.errors import ConfigurationError
@@ -86,7 +87,9 @@ def open_model(
     given["default_headers"] = dict(headers) if headers else None
     if provider == "openai":
         return _openai(chosen, model, given)
-    return open_langchain(chosen, given)
+    opened = open_langchain(chosen, given)
+    check_allowed(chosen, given["base_url"])
+    return opened
 
 
 def open_configured(
@@ -183,6 +186,7 @@ def _openai(name: str, model: str, given: dict[str, Any]) -> "BaseChatModel":
     _refuse_unsendable(name, key)
     if not given["base_url"]:
         given["base_url"] = _checked_url(name, os.environ.get("OPENAI_BASE_URL"))
+    check_allowed(name, given["base_url"])
     from pydantic import SecretStr
 
     from stretto.agents.models.client import bounded_client

@@ -28,6 +28,7 @@ async def test_an_answer_in_an_encoding_nobody_asked_for_is_refused() -> None:
     assert (failure.value.code, failure.value.retryable) == ("bad_answer", False)
 
 
+@pytest.mark.allow_model_calls  # it goes to a proxy of ours
 async def test_the_proxy_for_openai_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     async with openai_server() as proxy:
         monkeypatch.setenv("OPENAI_PROXY", proxy.base_url)

@@ -19,6 +19,8 @@ from stretto.config import ModelSettings, Settings
 from stretto.errors import ConfigurationError
 from tests.fakes.openai_server import openai_server
 
+pytestmark = pytest.mark.allow_model_calls  # models of real services are opened, never called
+
 SETTINGS = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "STRETTO_MODEL")
 REQUEST = """Write a note on the account.
 

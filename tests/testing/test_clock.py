@@ -143,7 +143,7 @@ async def test_a_question_is_answered_at_its_deadline(tmp_path: Path) -> None:
             async with asyncio.timeout(10):
                 while (result := await engine.result(waiting.run_id)).status == "waiting":
                     await asyncio.sleep(0)
-    assert result.outputs["ok"] == {"choice": "reject"}
+    assert result.outputs["ok"] == {"choice": "reject", "expired": True}
 
 
 async def test_a_rate_limit_lets_the_next_one_through() -> None:

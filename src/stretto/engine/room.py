@@ -10,6 +10,7 @@ from stretto.agents.agent import OpenModel
 from stretto.agents.breaker import Breakers
 from stretto.agents.dispatch import Dispatcher
 from stretto.agents.health import HealthBook, judge_by
+from stretto.agents.models.limits import ModelLimits
 from stretto.agents.registry import AgentRegistry
 from stretto.config import Settings
 from stretto.engine.desk import RunDesk
@@ -95,9 +96,10 @@ async def open_room(setup: Setup) -> AsyncGenerator[EngineRoom]:
     ):
         health = HealthBook()
         health.load(await resources.records.agents())
+        limits = ModelLimits(setup.settings.model_settings)
         dispatcher = Dispatcher(judge=judge_by(breakers, health))
         services = Services(
-            setup.agents, dispatcher, breakers, resources.cache, setup.rules, health
+            setup.agents, dispatcher, breakers, resources.cache, setup.rules, health, limits
         )
         find, open_model = setup.library.get, setup.open_model
         launcher = Launcher(resources, services, setup.limit, find, open_model)
