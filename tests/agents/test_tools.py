@@ -145,6 +145,6 @@ async def test_an_mcp_server_that_is_not_there_is_told() -> None:
 
 
 @pytest.mark.parametrize("given", [{}, {"command": "x", "url": "http://h"}])
-def test_it_is_clear_how_an_mcp_server_is_reached(given: dict[str, str]) -> None:
+def test_it_is_clear_how_an_mcp_server_is_reached(given: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match="give either command or url"):
         McpServer("words", **given)
