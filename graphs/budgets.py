@@ -62,7 +62,6 @@ def ask_for_more(call: "StepCall", error: BudgetExceeded) -> None:
     question: dict[str, Any] = {
         "step": call.path,
         "message": f"{error.message[0].upper()}{error.message[1:]}, or answer '{STOP}'.",
-        "options": [STOP],
         "budget": {name: limit for name, limit, _ in _figures(scope.budget, scope)},
         "used": {name: used for name, _, used in _figures(scope.budget, scope)},
     }

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from stretto.engine.steps import CHANGES, SETTLED, StepState, StepStatus, so_far
-from stretto.events import RunEvent
+from stretto.events import ENDINGS, RunEvent
 
 if TYPE_CHECKING:
     from stretto.engine.status import RunStatus
@@ -91,6 +91,8 @@ class Board:
             self.started, self.ended = event.at, None
             self._reset("pending", ("running", "waiting", "not_run"))
             return
+        if event.event not in ENDINGS:
+            return
         self.ended = event.at
         if event.event == "workflow_waiting":
             for question in event.data.get("interrupts") or ():
@@ -101,6 +103,11 @@ class Board:
 
     def _take_text(self, path: str, event: RunEvent) -> None:
         text = str(event.data.get("content") or "")
+        if event.data.get("kind") == "reset":
+            self._tails.pop(path, None)
+            if path == self._answering:
+                self.answer = ""
+            return
         if event.data.get("stream") != "answer":
             self._tails[path] = (self._tails.get(path, "") + text)[-TAIL:]
             return

@@ -7,7 +7,7 @@ from stretto.cli.board import Board
 from stretto.cli.terminal import as_json, clean, write
 from stretto.events import RunEvent
 
-_SHORTENED = frozenset({"step", "final_output", "interrupts", "errors"})
+_SHORTENED = frozenset({"step", "final_output", "interrupts", "errors", "prompt", "usage"})
 _QUOTED = frozenset(' \t\n"=')
 
 
@@ -84,6 +84,10 @@ def event_line(event: RunEvent, at: float) -> str:
         facts["errors"] = [error.get("step") for error in errors]
     if questions := event.data.get("interrupts"):
         facts["asks"] = [question.get("step") for question in questions]
+    if prompt := event.data.get("prompt"):
+        facts["prompt"] = f"{prompt.get('name')}@{prompt.get('version')}"
+    if usage := event.data.get("usage"):
+        facts["tokens"] = usage.get("tokens")
     facts["t"] = at
     told = [f"{key}={_written(value)}" for key, value in facts.items() if value is not None]
     return clean(" ".join([event.event, event.step or "-", *told]))

@@ -154,6 +154,8 @@ def _written(answer: Any) -> str:
 def _examples(asked: Mapping[str, Any]) -> list[Any]:
     """Give answers that would be taken, one for each option, and one with a changed value."""
     question = record(asked["value"])
+    if budget := record(question.get("budget")):
+        return [{name: limit * 2 for name, limit in budget.items()}, "stop"]
     options = [str(option) for option in question.get("options") or ()]
     if not options:
         return ["ANSWER"]
