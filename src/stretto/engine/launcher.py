@@ -139,11 +139,12 @@ class Launcher:
 
         Raises:
             WorkflowInvalid: the workflow has faults, with the agents there are now.
-            ConfigurationError: the engine is being closed.
+            ConfigurationError: the engine is being closed, or an agent cannot open its model.
 
         """
         try:
             graph = self.graph(workflow)
+            await self.prepare(workflow)  # in a process that goes on with a run, nobody has yet
             last = await self.resources.records.last_seq(row.run_id)
             if self._closed:
                 raise ConfigurationError("the engine is being closed; it starts no more runs")
