@@ -53,7 +53,7 @@ async def values(store: BaseStore, *prefix: str) -> dict[str, Any]:
 
 
 async def test_an_item_comes_back_as_it_was_put(store: BaseStore) -> None:
-    value = {"list": [1, None, "ü", 1.5], "flag": True, "map": {"": {}}}
+    value: dict[str, Any] = {"list": [1, None, "ü", 1.5], "flag": True, "map": {"": {}}}
     before = datetime.now(UTC) - timedelta(seconds=2)  # SQLite keeps whole seconds
     await store.aput(A, "key with . and ü", value)
     item = await store.aget(A, "key with . and ü")
