@@ -67,8 +67,8 @@ async def of_state(*does: Callable[[Any], Any], **more: Any) -> tuple[list[Any],
 
     @agent(name="count", stateful=True)
     async def act(task: Task) -> Any:
-        output: Any = does[task.params["n"]](task.state)
-        return output
+        number: int = task.params["n"]
+        return does[number](task.state)
 
     steps = chain(*({"n": n} for n in range(len(does))), **more)
     stage = Keeping(steps, [act])
