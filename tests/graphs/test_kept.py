@@ -94,6 +94,12 @@ async def test_an_attempt_that_fails_saves_nothing() -> None:
     assert (ran.errors, kept(stage)) == ([("s1", "told")], {"calls": 1})
 
 
+async def test_an_output_that_is_no_json_fails_the_attempt_which_saves_nothing() -> None:
+    errors, left = await of_state(lambda state: state.update(k=1) or object())
+    assert len(errors) == 1 and "returned something that is no JSON" in errors[0]
+    assert left == {}
+
+
 async def test_the_next_attempt_begins_with_what_was_saved() -> None:
     @agent(stateful=True)
     async def flaky(task: Task) -> Any:
