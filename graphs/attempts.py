@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import tenacity
+from langgraph.errors import GraphBubbleUp
 from pydantic_core import to_json
 
 from stretto.agents.agent import Emit, Notify, Task, discard
@@ -127,6 +128,8 @@ class Attempts:
         call.spent, call.facts_told = task.usage, task.facts
         try:
             output = as_json(await self._output(agent, task, limit), agent.name)
+        except (GraphBubbleUp, BudgetExceeded, CircuitOpen):  # it waits or is refused
+            raise
         except Exception as error:
             health.failed(agent.name, *describe(error))
             raise
