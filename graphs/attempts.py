@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import tenacity
+from langgraph.errors import GraphBubbleUp
 from pydantic_core import to_json
 
 from stretto.agents.agent import Emit, Notify, Task, discard
@@ -23,8 +24,7 @@ from stretto.graphs.spec import OtherAgent, Retry
 if TYPE_CHECKING:
     from stretto.graphs.call import StepCall
 
-CACHE = "stretto", "results"
-"""The namespace of results in the host's cache."""
+CACHE = "stretto", "results"  # the namespace in the host's cache
 CacheKey = tuple[tuple[str, ...], str]
 
 
@@ -136,6 +136,8 @@ class Attempts:
             if kept is not None:
                 kept.seal()
             output = as_json(given, agent.name)
+        except (GraphBubbleUp, BudgetExceeded, CircuitOpen):  # it waits or is refused
+            raise
         except Exception as error:
             health.failed(agent.name, *describe(error))
             raise

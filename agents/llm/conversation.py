@@ -116,7 +116,9 @@ class Conversation:
         )
         async for mode, part in stream:
             if mode == "messages":
-                if isinstance(part[0], AIMessageChunk):
+                # A model that a tool asks is heard here too, and is no part of the answer.
+                ours = part[1]["langgraph_node"] == "model"
+                if ours and isinstance(part[0], AIMessageChunk):
                     await _publish(task, part[0])
                 continue
             updates = cast(dict[str, dict[str, Any] | None], part).values()
