@@ -1,11 +1,11 @@
 """What an agent is, and the task that one call is given."""
 
-import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, overload, runtime_checkable
 
 from stretto.agents.gate import ModelGate
+from stretto.agents.pace import Pace
 from stretto.agents.usage import Usage
 
 Emit = Callable[[str], None]
@@ -29,22 +29,6 @@ KNOWN_CAPABILITIES = (
 
 def discard(*said: Any) -> None:
     """Publish to nobody."""
-
-
-class Pace:
-    """Lets others have their turn now and then, however fast an agent streams."""
-
-    EVERY = 64
-
-    def __init__(self) -> None:
-        """Start counting."""
-        self._pieces = 0
-
-    async def step(self) -> None:
-        """Count one piece of text; give the event loop a turn after so many."""
-        self._pieces += 1
-        if self._pieces % self.EVERY == 0:
-            await asyncio.sleep(0)
 
 
 @dataclass(frozen=True)
@@ -142,10 +126,14 @@ class Agent:
 
     The process has a copy of the agent and of its module: what they keep there is not seen here.
     """
+    no_actions: ClassVar[frozenset[str]] = frozenset()
+    """The methods that a base class has for its own work: no step can ask for them as actions."""
 
 
 class PreparedAgent(Agent):
     """An agent that opens something before its first call; an engine lets it before a run."""
+
+    no_actions = Agent.no_actions | {"prepare"}
 
     async def prepare(self, open_model: OpenModel | None = None) -> None:
         """Open what is needed, once.
@@ -158,6 +146,11 @@ class PreparedAgent(Agent):
 
         """
         raise NotImplementedError
+
+    @property
+    def endpoints(self) -> tuple[str, ...]:
+        """The URLs of the services it may ask once it is prepared; empty where none is known."""
+        return ()
 
 
 @runtime_checkable

@@ -1,6 +1,7 @@
 """One call of an agent: choice, slot, breaker, deadline, retries by cause, cached results."""
 
 import hashlib
+import re
 import time
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 CACHE = "stretto", "results"
 """The namespace of results in the host's cache."""
+ANY_HOST = "http"
+"""Who sends a request whose host is known only when it is sent."""
 CacheKey = tuple[tuple[str, ...], str]
 
 
@@ -111,13 +114,11 @@ class Attempts:
             call.release(slot)
 
     def _guarded(self, agent: RegisteredAgent) -> str:
-        """Name what a breaker guards: the agent, or the host that an HTTP step calls."""
-        url = self.task.params.get("url") if self.call.plan.step.http is not None else None
-        if not isinstance(url, str):
+        """Name what a breaker guards: the agent, with the host that only this call knows."""
+        url = self.task.params.get("url")
+        if agent.name != ANY_HOST or self.call.plan.step.http is None or not isinstance(url, str):
             return agent.name
-        # The host is what stands between the scheme and the path, behind what is secret.
-        host = url.partition("://")[2].partition("/")[0].rpartition("@")[2]
-        return f"{agent.name}|{host}"
+        return f"{agent.name}|{host_of(url)}"
 
     async def _call_agent(self, agent: RegisteredAgent) -> Any:
         call, health = self.call, self.call.services.health
@@ -169,6 +170,11 @@ class Attempts:
             return
         ttl = None if policy.ttl is None else max(1, round(policy.ttl))
         await cache.aset({key: ({"output": output, "agent": self.call.agent}, ttl)})
+
+
+def host_of(url: str) -> str:
+    """Give the host of a URL with its port: what is between scheme and path, behind a secret."""
+    return re.split("[/?#]", url.partition("://")[2], maxsplit=1)[0].rpartition("@")[2].lower()
 
 
 def own_copy(task: Task, call: "StepCall") -> Task:

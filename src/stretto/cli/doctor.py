@@ -126,9 +126,9 @@ def _database(settings: "Settings") -> Iterator[Finding]:
 
 
 def _model(settings: "Settings") -> Iterator[Finding]:
-    from stretto.agents.models import open_model
+    from stretto.agents.models.opening import open_configured
 
-    model = open_model(settings.model)
+    model = open_configured(None, settings)
     if type(model).__name__ == "OfflineModel":
         hint = "answers are extracts, no key is needed; set OPENAI_API_KEY for a real model"
         yield Finding("ok", "model", f"offline: {hint}")
