@@ -119,7 +119,7 @@ async def test_what_a_base_class_works_with_is_no_action(action: str) -> None:
 
 def test_every_method_of_a_base_class_is_known_to_be_none() -> None:
     for base in (Agent, PreparedAgent, LLMAgent, HttpAgent, HumanAgent):
-        methods = {n for n, v in inspect.getmembers(base, callable) if not n.startswith("_")}
+        methods = {name for name, _ in inspect.getmembers(base, callable) if name[0] != "_"}
         assert methods - {"run"} == base.no_actions
 
 
