@@ -69,6 +69,11 @@ class Conversation:
             checkpointer=False,
         )
 
+    @property
+    def endpoints(self) -> tuple[str, ...]:
+        """The URLs of its models, in their order; empty for a provider's own or for none."""
+        return tuple(model.endpoint for model in self._models)
+
     async def ask(self, task: Task, text: str) -> Answer:
         """Let the model answer; an answer of the wrong form may be mended once.
 
