@@ -233,8 +233,8 @@ class Launcher:
         self._closed = True
         await asyncio.gather(*(self.stop(run_id) for run_id in tuple(self.active)))
         self.services.agents.close()
-        with contextlib.suppress(ConfigurationError):  # what runs that were cancelled have taught
-            await self.resources.records.learn("", {}, self.services.health.take())
+        with contextlib.suppress(ConfigurationError), self.services.health.taken() as rows:
+            await self.resources.records.learn("", {}, rows)  # of runs that were cancelled, too
 
 
 def _keep(known: dict[str, T], digest: str, value: T) -> None:
