@@ -260,5 +260,5 @@ def edge_condition(asked: models.Condition) -> Any:
 def _listed(clause: Any) -> list[Any] | None:
     if clause is None:
         return None
-    conditions = cast(list[Any], clause if isinstance(clause, list) else [clause])
+    conditions: Any = clause if isinstance(clause, list) else [clause]
     return [edge_condition(condition) for condition in conditions]
