@@ -10,7 +10,8 @@ from langgraph.store.base import GetOp, ListNamespacesOp, Result
 from stretto.memory.backend.protocol import Engine
 from stretto.memory.backend.types import Condition, Filter, Match, Point, Range, Record
 from stretto.memory.store import paths
-from stretto.memory.store.search import VALUES, Found, Search, run, unexpired
+from stretto.memory.store.finding import find
+from stretto.memory.store.search import VALUES, Found, Search, unexpired
 from stretto.memory.store.values import (
     MINUTE,
     PART,
@@ -88,7 +89,7 @@ class Batch:
         self._read = {record.id: record for record in records if self._is_there(record)}
         visible = self.now if self.omit_expired else None
         for position, search in self.searches.items():
-            self._found[position] = run(engine, search, visible)
+            self._found[position] = find(engine, search, visible)
         for position, op in self.lists.items():
             self._listed[position] = namespaces(engine, op, visible)
         self._refresh(engine)

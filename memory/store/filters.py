@@ -38,7 +38,7 @@ def check(wanted: Any) -> None:
     """
     if not isinstance(wanted, Mapping):
         return
-    given = cast("Mapping[Any, Any]", wanted)
+    given: Mapping[Any, Any] = wanted
     for key in given:
         if not isinstance(key, str):
             raise InputInvalid(f"a filter has the key {key!r}; keys are text")
@@ -173,9 +173,7 @@ def _holds(value: Any, name: str, bound: Any) -> bool:
 def _comparable(value: Any, bound: Any) -> bool:
     if isinstance(value, bool) or isinstance(bound, bool):
         return False
-    return any(
-        isinstance(value, kind) and isinstance(bound, kind) for kind in (str, (int, float))
-    )
+    return any(isinstance(value, kind) and isinstance(bound, kind) for kind in (str, (int, float)))
 
 
 def _is_operation(part: Mapping[str, Any]) -> bool:

@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from stretto.memory.backend import open_backend
 from stretto.memory.embeddings import Embedder, open_embedder
 from stretto.memory.lexical import LexicalEncoder
+from stretto.memory.store.embedding import embedder_of
 from stretto.memory.store.preparing import StoreIndex
 from stretto.memory.store.store import QdrantStore
 
@@ -40,7 +41,13 @@ def open_store(
 
     """
     settings = cast("Mapping[str, Any]", index or {})
-    given = open_embedder(embedder, None) if isinstance(embedder, str) else embedder
-    dims = given.dims if given is not None else None
-    backend = open_backend(Path(folder), url, api_key, dims)
-    return QdrantStore(backend, LexicalEncoder(language), given, index=index, ttl=ttl)
+    path = Path(folder)
+    named = open_embedder(embedder, path / "embeddings") if isinstance(embedder, str) else embedder
+    found = embedder_of(named, settings)
+    backend = open_backend(
+        path,
+        url,
+        SecretStr(api_key) if isinstance(api_key, str) else api_key,
+        found.dims if found is not None else None,
+    )
+    return QdrantStore(backend, LexicalEncoder(language), named, index=index, ttl=ttl)

@@ -53,17 +53,17 @@ class Preparing:
         Args:
             encoder: turns text into BM25 vectors.
             embedder: turns text into vectors of meaning; None for none.
-            index: a ``StoreIndex``.
+            index: a ``StoreIndex``, of which ``embed`` was seen to.
 
         Raises:
             ConfigurationError: the settings contradict each other.
 
         """
         self._encoder = encoder
-        self.embedder = embedder
+        self._embedder = embedder
         self._fields = tuple(index.get("fields") or (WHOLE,))
         retrieval = index.get("retrieval") or ("hybrid" if embedder else "lexical")
-        self._kinds = _checked(retrieval, embedder, index.get("dims"))
+        self._kinds = _checked(retrieval, embedder)
 
     def batch(self, ops: Iterable[Op], clock: Clock, omit_expired: bool) -> Batch:
         """Check operations, and make one batch of them; vectors of meaning are still missing.
@@ -89,12 +89,12 @@ class Preparing:
 
     def embed(self, batch: Batch) -> None:
         """Add the vectors of meaning; this may take long."""
-        if self.embedder is None or not self.needs_embedding(batch):
+        if self._embedder is None or not self.needs_embedding(batch):
             return
         asked = {position: s for position, s in batch.searches.items() if s.op.query}
         texts = dict.fromkeys(text for put in batch.puts.values() for text in put.texts)
         texts |= dict.fromkeys(str(search.op.query) for search in asked.values())
-        vectors = dict(zip(texts, self.embedder.embed(list(texts)), strict=True))
+        vectors = dict(zip(texts, self._embedder.embed(list(texts)), strict=True))
         for id, put in batch.puts.items():
             batch.puts[id] = replace(put, dense=tuple(vectors[text] for text in put.texts))
         for position, search in asked.items():
@@ -139,16 +139,14 @@ class Preparing:
         return Put(id, namespace, key, value_json, mirrored(op.value), op.ttl, texts, lex)
 
 
-def _checked(retrieval: Any, embedder: Embedder | None, dims: int | None) -> tuple[Using, ...]:
+def _checked(retrieval: Any, embedder: Embedder | None) -> tuple[Using, ...]:
     if retrieval not in KINDS:
         raise ConfigurationError(
             f"a store cannot retrieve by {retrieval!r}; use one of {', '.join(KINDS)}"
         )
     if embedder is None and retrieval != "lexical":
-        raise ConfigurationError(f"{retrieval} retrieval needs an embedder; name one, or leave it")
-    if embedder is not None and dims is not None and dims != embedder.dims:
         raise ConfigurationError(
-            f"the index is to have {dims} dimensions, and {embedder.name} gives {embedder.dims}"
+            f"{retrieval} retrieval needs an embedder; name one, or leave it out"
         )
     return KINDS[retrieval]
 

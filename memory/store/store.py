@@ -11,6 +11,7 @@ from stretto.memory.backend.protocol import Backend
 from stretto.memory.embeddings import Embedder
 from stretto.memory.lexical import LexicalEncoder
 from stretto.memory.store.batch import Clock, sweep
+from stretto.memory.store.embedding import embedder_of
 from stretto.memory.store.preparing import Preparing, StoreIndex
 from stretto.memory.store.values import MINUTE
 
@@ -40,7 +41,8 @@ class QdrantStore(BaseStore):
             backend: where the points are; ``close`` closes it.
             encoder: turns text into BM25 vectors; the English one by default.
             embedder: turns text into vectors of meaning; None for none.
-            index: which ``fields`` are indexed (the whole value by default), and ``retrieval``.
+            index: which ``fields`` are indexed (the whole value by default), by what if there is no
+                embedder (``embed`` and ``dims``), and ``retrieval``.
             ttl: how long values live, in minutes. What has expired is deleted by ``sweep_ttl``, and
                 with ``sweep_interval_minutes`` by the first batch after each interval.
 
@@ -55,7 +57,9 @@ class QdrantStore(BaseStore):
         self._omit_expired = bool(config.get("omit_expired", False))
         self._backend = backend
         settings = cast("Mapping[str, Any]", index or {})
-        self._preparing = Preparing(encoder or LexicalEncoder(), embedder, settings)
+        self._preparing = Preparing(
+            encoder or LexicalEncoder(), embedder_of(embedder, settings), settings
+        )
 
     def batch(self, ops: Iterable[Op]) -> list[Result]:
         """Do all of ``ops`` as one, and give their results in order.

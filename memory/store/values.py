@@ -138,7 +138,8 @@ def _fields(record: Record) -> dict[str, Any]:
 
 def _check_keys(value: Any) -> None:
     if isinstance(value, Mapping):
-        for key, part in cast("Mapping[Any, Any]", value).items():
+        entries: Mapping[Any, Any] = value
+        for key, part in entries.items():
             if not isinstance(key, str):
                 raise TypeError(f"the key {key!r} is no text")
             _check_keys(part)

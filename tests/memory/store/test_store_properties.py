@@ -54,7 +54,7 @@ LISTS = st.tuples(st.lists(CONDITIONS, max_size=2).map(tuple), st.none() | st.in
 OPS: st.SearchStrategy[Op] = st.one_of(
     st.tuples(NAMESPACES, KEYS, VALUES | st.none()).map(lambda given: PutOp(*given)),
     st.tuples(NAMESPACES, KEYS).map(lambda given: GetOp(*given)),
-    st.tuples(PREFIXES, FILTERS).map(lambda given: SearchOp(*given, limit=1000)),
+    st.tuples(PREFIXES, FILTERS).map(lambda given: SearchOp(given[0], given[1], 1000)),
     LISTS.map(lambda given: ListNamespacesOp(*given, limit=1000)),
 )
 

@@ -1,14 +1,15 @@
 """Searches: pages, words, meaning, and what fills the end."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from langchain_core.embeddings import Embeddings
 from langgraph.store.base import BaseStore, PutOp, SearchOp
 from langgraph.store.memory import InMemoryStore
 
 from stretto.errors import ConfigurationError, InputInvalid
-from stretto.memory.store import QdrantStore
-from stretto.memory.store.search import FIRST_LOOK
+from stretto.memory.store.ranking import FIRST_LOOK
 from tests.memory.store.stores import Letters, Opener
 
 NOTES = ("notes",)
@@ -131,7 +132,7 @@ def test_words_of_any_script_are_found(qdrant: BaseStore, language: str, text: s
 
 
 def test_pages_of_a_query_make_up_the_whole_with_many_of_one_score(qdrant: BaseStore) -> None:
-    count = 3 * FIRST_LOOK
+    count = 3 * 4 * FIRST_LOOK
     qdrant.batch([PutOp(NOTES, f"{n:03}", {"text": "the same words"}) for n in range(count)])
     whole = keys(qdrant, query="same", limit=count)
     pages = [keys(qdrant, query="same", limit=7, offset=offset) for offset in range(0, count, 7)]
@@ -229,12 +230,27 @@ def test_of_several_texts_the_one_that_fits_best_counts(opened: Opener) -> None:
     found = store.search((), query="xxx")
     assert [item.score for item in found] == pytest.approx([1.0, 1.0])
     assert {item.key for item in found} == {"one", "two"}
-    assert [(i.key, i.score) for i in store.search((), query="qqq")][0] == ("one", pytest.approx(1))
+    best = store.search((), query="qqq")[0]
+    assert best.key == "one"
+    assert best.score == pytest.approx(1)
     assert len(store.search((), query="qqq", filter={"a": "uuu"})) == 1
     store.put(NOTES, "one", {"a": "www"})
     assert scores(store, query="qqq", limit=1) == pytest.approx([0.0], abs=1e-6)
     store.delete(NOTES, "two")
     assert keys(store, query="xxx") == ["one"]
+
+
+def test_every_text_of_a_value_counts_however_many_there_are(opened: Opener) -> None:
+    store = opened(embedder=Letters(), index={"fields": ["texts[*]"]})
+    many = [f"tea {letter}" for letter in "abcdefghijklmnopqrstuvwxyz"]
+    store.batch([PutOp(NOTES, f"{n}", {"texts": [*many, "eat"]}) for n in range(30)])
+    store.put(NOTES, "one", {"texts": ["tea"]})
+    found = store.search((), query="tea", limit=31)
+    assert len(found) == 31
+    same = {round(item.score or 0, 5) for item in found if item.key != "one"}
+    # The letters of "eat" are those of "tea": all of these fit the query fully by meaning.
+    assert len(same) == 1
+    assert min(same) >= 0.5
 
 
 def test_words_and_meaning_are_ranked_together(opened: Opener) -> None:
@@ -251,7 +267,7 @@ def test_words_and_meaning_are_ranked_together(opened: Opener) -> None:
 def test_pages_of_words_and_meaning_make_up_the_whole(opened: Opener) -> None:
     store = opened(embedder=Letters())
     words = ["tea", "eat", "ate", "coffee", "green", "greener"]
-    count = 2 * FIRST_LOOK + 11
+    count = 2 * 4 * FIRST_LOOK + 11
     store.batch(
         [
             PutOp(NOTES, f"{n:03}", {"text": f"{words[n % 6]} {words[n % 5]} {n % 17}"})
@@ -285,6 +301,10 @@ def test_what_an_index_says_wrongly_is_refused(opened: Opener) -> None:
         opened(index={"retrieval": "dense"})
     with pytest.raises(ConfigurationError, match="8 dimensions, and letters gives 26"):
         opened(embedder=Letters(), index={"dims": 8})
+    with pytest.raises(ConfigurationError, match="leave one out"):
+        opened(embedder=Letters(), index={"dims": 26, "embed": Letters().embed})
+    with pytest.raises(ConfigurationError, match=r"needs index\['dims'\]"):
+        opened(index={"embed": Letters().embed})
 
 
 @pytest.mark.parametrize(
@@ -324,9 +344,34 @@ def test_text_that_is_no_unicode_is_no_name(qdrant: BaseStore) -> None:
         qdrant.put(NOTES, "\ud83d", {})
 
 
-def test_a_store_is_told_its_embedder_by_langgraphs_settings_as_well(opened: Opener) -> None:
-    letters = Letters()
-    store = opened(index={"dims": letters.dims, "embed": letters.embed, "retrieval": "dense"})
-    assert isinstance(store, QdrantStore)
-    fill(store)
-    assert keys(store, query=TEXTS["bike"], limit=1) == ["bike"]
+async def embed_asynchronously(texts: Sequence[str]) -> list[list[float]]:
+    return Letters().embed(texts)
+
+
+class Langchain(Embeddings):
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        return Letters().embed(texts)
+
+    def embed_query(self, text: str) -> list[float]:
+        return self.embed_documents([text])[0]
+
+
+@pytest.mark.parametrize(
+    "embed", [Letters().embed, embed_asynchronously, Langchain()], ids=["sync", "async", "object"]
+)
+async def test_langgraphs_settings_may_name_the_embedder(opened: Opener, embed: Any) -> None:
+    store = opened(index={"dims": Letters.dims, "embed": embed, "retrieval": "dense"})
+    for key, text in TEXTS.items():
+        await store.aput(NOTES, key, {"text": text})
+    hits = await store.asearch(NOTES, query=TEXTS["bike"], limit=1)
+    assert [hit.key for hit in hits] == ["bike"]
+
+
+def test_an_embedder_that_fails_fails_the_batch_and_nothing_is_written(opened: Opener) -> None:
+    def broken(texts: Sequence[str]) -> list[list[float]]:
+        raise ConnectionError("no model today")
+
+    store = opened(index={"dims": Letters.dims, "embed": broken})
+    with pytest.raises(ConnectionError, match="no model today"):
+        store.put(NOTES, "k", {"text": "tea"})
+    assert store.search(NOTES) == []
