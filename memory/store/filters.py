@@ -38,19 +38,17 @@ def check(wanted: Any) -> None:
     """
     if not isinstance(wanted, Mapping):
         return
-    given: Mapping[Any, Any] = wanted
-    for key in given:
+    for key in cast("Mapping[object, Any]", wanted):
         if not isinstance(key, str):
             raise InputInvalid(f"a filter has the key {key!r}; keys are text")
+    given = cast("Mapping[str, Any]", wanted)
     if not _is_operation(given):
         for part in given.values():
             check(part)
-        return
-    for name in given:
-        if name not in _OPERATORS:
-            raise InputInvalid(
-                f"a filter knows no operator {name!r}; use {', '.join(sorted(_OPERATORS))}"
-            )
+    elif unknown := given.keys() - _OPERATORS:
+        raise InputInvalid(
+            f"a filter knows no operator {min(unknown)!r}; use {', '.join(sorted(_OPERATORS))}"
+        )
 
 
 def matches(value: Any, wanted: Any) -> bool:

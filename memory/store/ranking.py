@@ -56,10 +56,14 @@ def ranked(engine: Engine, search: Search, now: float | None) -> list[Found]:
         return []
     looked = max(FIRST_LOOK, 2 * len(search.kinds) * search.end)
     while True:
-        asked = {using: _query(search, using, now, looked) for using in search.vectors}
-        pages = dict(zip(asked, engine.query(list(asked.values())), strict=True))
+        asked: dict[Using, Query] = {
+            using: _query(search, using, now, looked) for using in search.vectors
+        }
+        pages: dict[Using, list[Record]] = dict(
+            zip(asked, engine.query(list(asked.values())), strict=True)
+        )
         found = _sorted(engine, search, now, pages)
-        unread = {
+        unread: dict[Using, float] = {
             using: page[-1].score or 0.0 for using, page in pages.items() if len(page) == looked
         }
         if not unread:
@@ -108,7 +112,9 @@ def _sorted(
 
 def _complete(engine: Engine, search: Search, now: float | None, scores: Scores) -> None:
     """Look up what the pages lack of the values on them: scores, and the values of single texts."""
-    missing = {using: ids for using in search.vectors if (ids := scores.without(using))}
+    missing: dict[Using, list[str]] = {
+        using: ids for using in search.vectors if (ids := scores.without(using))
+    }
     queries: list[Query] = []
     for using, ids in missing.items():
         one_of = Filter(should=(HasId(tuple(ids)), MatchAny("parent", tuple(ids))))

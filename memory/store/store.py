@@ -10,7 +10,7 @@ from langgraph.store.base import BaseStore, IndexConfig, Op, Result, TTLConfig
 from stretto.memory.backend.protocol import Backend
 from stretto.memory.embeddings import Embedder
 from stretto.memory.lexical import LexicalEncoder
-from stretto.memory.store.batch import Clock, sweep
+from stretto.memory.store.batch import Batch, Clock, sweep
 from stretto.memory.store.embedding import embedder_of
 from stretto.memory.store.preparing import Preparing, StoreIndex
 from stretto.memory.store.values import MINUTE
@@ -51,10 +51,8 @@ class QdrantStore(BaseStore):
 
         """
         self.ttl_config = ttl
-        config = ttl or {}
-        interval = config.get("sweep_interval_minutes")
+        interval = (ttl or {}).get("sweep_interval_minutes")
         self._clock = Clock(None if interval is None else interval * MINUTE)
-        self._omit_expired = bool(config.get("omit_expired", False))
         self._backend = backend
         settings = cast("Mapping[str, Any]", index or {})
         self._preparing = Preparing(
@@ -73,7 +71,7 @@ class QdrantStore(BaseStore):
             MemoryFault: the memory cannot be used; its message says why and what to do.
 
         """
-        batch = self._preparing.batch(ops, self._clock, self._omit_expired)
+        batch = self._batch(ops)
         self._preparing.embed(batch)
         if batch.size:
             self._backend.atomic(batch.run).result()
@@ -81,7 +79,7 @@ class QdrantStore(BaseStore):
 
     async def abatch(self, ops: Iterable[Op]) -> list[Result]:
         """Do what ``batch`` does, without blocking the event loop."""
-        batch = self._preparing.batch(ops, self._clock, self._omit_expired)
+        batch = self._batch(ops)
         if self._preparing.needs_embedding(batch):
             await asyncio.to_thread(self._preparing.embed, batch)
         if batch.size:
@@ -95,6 +93,10 @@ class QdrantStore(BaseStore):
     async def asweep_ttl(self) -> int:
         """Do what ``sweep_ttl`` does, without blocking the event loop."""
         return await asyncio.wrap_future(self._backend.atomic(sweep))
+
+    def _batch(self, ops: Iterable[Op]) -> Batch:
+        omit_expired = (self.ttl_config or {}).get("omit_expired", False)
+        return self._preparing.batch(ops, self._clock, omit_expired)
 
     def close(self) -> None:
         """Close the backend, for everything that uses it."""

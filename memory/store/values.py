@@ -138,8 +138,7 @@ def _fields(record: Record) -> dict[str, Any]:
 
 def _check_keys(value: Any) -> None:
     if isinstance(value, Mapping):
-        entries: Mapping[Any, Any] = value
-        for key, part in entries.items():
+        for key, part in cast("Mapping[object, Any]", value).items():
             if not isinstance(key, str):
                 raise TypeError(f"the key {key!r} is no text")
             _check_keys(part)

@@ -38,5 +38,6 @@ class Letters:
 
 def dims_of(settings: dict[str, Any]) -> int | None:
     """Give the size of the vectors that a store with these settings writes."""
-    embedder, index = settings.get("embedder"), settings.get("index") or {}
-    return embedder.dims if embedder else index.get("dims") if "embed" in index else None
+    embedder: Letters | None = settings.get("embedder")
+    index: dict[str, Any] = settings.get("index") or {}
+    return embedder.dims if embedder else index.get("dims")

@@ -76,6 +76,18 @@ def test_what_is_left_out_is_left_out_everywhere(
     assert listed == [("other",)]
 
 
+def test_pages_are_filled_behind_what_has_expired(
+    opened: Opener, clock: time_machine.Traveller
+) -> None:
+    store = opened(ttl=OMITS)
+    for key, ttl in [("a", None), ("b", 5), ("gone", 1), ("c", 5), ("gone too", 1), ("d", None)]:
+        store.put(NS, key, {"text": "tea"}, ttl=ttl)
+    wait(clock, 2)
+    for query in (None, "tea"):
+        pages = [store.search(NS, query=query, limit=2, offset=offset) for offset in (0, 2, 4)]
+        assert [[item.key for item in page] for page in pages] == [["d", "c"], ["b", "a"], []]
+
+
 def test_reading_lets_a_value_live_on(opened: Opener, clock: time_machine.Traveller) -> None:
     store = opened(ttl=OMITS)
     for key in ("got", "searched", "asked", "left"):

@@ -3,7 +3,7 @@
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired
 
 import pytest
 from langgraph.config import get_store
@@ -23,9 +23,9 @@ from tests.memory.store.stores import Letters
 NODES = 50
 
 
-class Turn(TypedDict, total=False):
+class Turn(TypedDict):
     word: str
-    found: list[str]
+    found: NotRequired[list[str]]
 
 
 def graph_of(node: Any, store: BaseStore) -> Any:
@@ -89,7 +89,7 @@ async def test_of_many_writers_of_one_key_each_sees_whole_values(qdrant: QdrantS
 
 
 def test_a_synchronous_node_reaches_the_store_by_its_runtime(qdrant: QdrantStore) -> None:
-    def node(state: Turn, runtime: Runtime[Any]) -> Turn:
+    def node(state: Turn, runtime: Runtime[Any]) -> dict[str, Any]:
         assert runtime.store is not None
         runtime.store.put(("words",), state["word"], {"text": state["word"]})
         hits = runtime.store.search(("words",), query=state["word"], limit=1)
@@ -101,7 +101,7 @@ def test_a_synchronous_node_reaches_the_store_by_its_runtime(qdrant: QdrantStore
 
 
 async def test_an_asynchronous_node_reaches_the_store_by_its_runtime(qdrant: QdrantStore) -> None:
-    async def node(state: Turn, runtime: Runtime[Any]) -> Turn:
+    async def node(state: Turn, runtime: Runtime[Any]) -> dict[str, Any]:
         assert runtime.store is not None
         await runtime.store.aput(("words",), state["word"], {"text": state["word"]})
         hits = await get_store().asearch(("words",), query=state["word"], limit=1)
@@ -116,7 +116,7 @@ async def test_an_asynchronous_node_reaches_the_store_by_its_runtime(qdrant: Qdr
 async def test_a_synchronous_node_of_an_asynchronous_run_reaches_it_too(
     qdrant: QdrantStore,
 ) -> None:
-    def node(state: Turn, runtime: Runtime[Any]) -> Turn:
+    def node(state: Turn, runtime: Runtime[Any]) -> dict[str, Any]:
         assert runtime.store is not None
         runtime.store.put(("words",), state["word"], {})
         return {"found": [item.key for item in runtime.store.search(("words",))]}
@@ -133,7 +133,7 @@ async def test_agents_of_a_compiled_workflow_reach_the_store(qdrant: QdrantStore
 
     registry = AgentRegistry()
     registry.register(note)
-    flow = Workflow(name="noting", steps=[Step(id="first", capability="note")])
+    flow = Workflow(name="noting", steps=(Step(id="first", capability="note"),))
     # As a LangGraph host does with the graphs it is given.
     graph: Any = flow.compile(agents=registry).copy(update={"store": qdrant})
     ended = await graph.ainvoke({"input": {"text": "tea"}})
