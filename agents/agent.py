@@ -1,19 +1,14 @@
-"""What an agent is, and the task that one call is given."""
+"""What an agent is: a function of a task, or a class."""
 
-import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol, overload, runtime_checkable
+from collections.abc import Callable
+from typing import Any, Protocol, overload, runtime_checkable
 
-from stretto.agents.gate import ModelGate
-from stretto.agents.usage import Usage
+from stretto.agents.task import Emit, Notify, Task, discard
 
-Emit = Callable[[str], None]
-"""Publishes one piece of streamed text."""
+__all__ = ["Agent", "AgentLike", "Emit", "FunctionAgent", "KNOWN_CAPABILITIES", "Notify"]
+__all__ += ["OpenModel", "PreparedAgent", "Task", "agent", "discard"]
 OpenModel = Callable[[str | None], Any]
 """Opens a chat model by name; None is the deployment's usual one."""
-Notify = Callable[[str, dict[str, Any]], None]
-"""Publishes what else happens in a call: its kind (``tool_call``, ``reasoning``), its data."""
 KNOWN_CAPABILITIES = (
     "data_fetch",
     "analysis",
@@ -25,104 +20,6 @@ KNOWN_CAPABILITIES = (
     "notification",
 )
 """The capabilities with a common meaning; any other word is allowed too."""
-
-
-def discard(*said: Any) -> None:
-    """Publish to nobody."""
-
-
-class Pace:
-    """Lets others have their turn now and then, however fast an agent streams."""
-
-    EVERY = 64
-
-    def __init__(self) -> None:
-        """Start counting."""
-        self._pieces = 0
-
-    async def step(self) -> None:
-        """Count one piece of text; give the event loop a turn after so many."""
-        self._pieces += 1
-        if self._pieces % self.EVERY == 0:
-            await asyncio.sleep(0)
-
-
-@dataclass(frozen=True)
-class Task(Mapping[str, Any]):
-    """What one call of an agent is given; it also reads like a mapping of its fields."""
-
-    action: str | None = None
-    """Which method or prompt of the agent is wanted."""
-    params: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    """The step's params, with every reference resolved."""
-    input: Any = None
-    """The output of ``input_from``, or the outputs of all needs by step id."""
-    inputs: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    """The outputs of everything the step needs, by step id."""
-    context: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    """The workflow's context with the caller's merged over it."""
-    run_id: str = ""
-    step_id: str = ""
-    attempt: int = 1
-    """Which try of this call this is, from 1."""
-    messages: tuple[Any, ...] = ()
-    """The conversation so far."""
-    idempotency_key: str = ""
-    """The same for every try of this call, also after a crash, for services that take one."""
-    usage: Usage = field(default_factory=Usage)
-    """Where a model agent adds what its calls cost."""
-    publish: Emit = field(default=discard, repr=False)
-    """Publishes streamed text without waiting; ``emit`` is the door for agents."""
-    notify: Notify = field(default=discard, repr=False)
-    """Publishes what is no text of the answer: reasoning, tool calls, a fresh start."""
-    gate: ModelGate = field(default_factory=ModelGate, repr=False, compare=False)
-    """What every call of a model has to pass."""
-    facts: dict[str, Any] = field(default_factory=dict[str, Any], repr=False, compare=False)
-    """What the agent tells of how it worked: its model, its prompt; it goes into the events."""
-    pace: Pace = field(default_factory=Pace, repr=False, compare=False)
-
-    FIELDS: ClassVar[tuple[str, ...]] = (
-        "action",
-        "params",
-        "input",
-        "inputs",
-        "context",
-        "run_id",
-        "step_id",
-        "attempt",
-        "messages",
-        "idempotency_key",
-    )
-
-    async def emit(self, text: str) -> None:
-        """Stream one piece of text to whoever watches the run."""
-        self.publish(text)
-        await self.pace.step()
-
-    def values_for(self, names: Iterable[str]) -> dict[str, Any]:
-        """Give what a prompt asks for by name: a param, or a field as a whole, if it is there."""
-        known = {
-            "input": self.input,
-            "inputs": self.inputs,
-            "context": self.context,
-            "params": self.params,
-            **self.params,
-        }
-        return {name: known[name] for name in names if name in known}
-
-    def __getitem__(self, key: str) -> Any:
-        """Read a field by name, so ``task["context"]`` works."""
-        if key not in self.FIELDS:
-            raise KeyError(key)
-        return getattr(self, key)
-
-    def __iter__(self) -> Iterator[str]:
-        """Iterate over the field names."""
-        return iter(self.FIELDS)
-
-    def __len__(self) -> int:
-        """Count the fields."""
-        return len(self.FIELDS)
 
 
 class Agent:

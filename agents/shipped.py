@@ -16,5 +16,6 @@ def shipped_agents(model: "ModelSource" = None) -> list[AgentLike]:
 
     """
     from stretto.agents.crm import crm_agents
+    from stretto.agents.recall.agent import MemoryAgent
 
-    return [*crm_agents(model)]
+    return [*crm_agents(model), MemoryAgent()]

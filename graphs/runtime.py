@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from langgraph.cache.base import BaseCache
 
@@ -17,6 +17,9 @@ from stretto.errors import StepTimedOut
 from stretto.events import EventType
 from stretto.graphs.given import Given
 from stretto.graphs.spec import Budget, Step, Workflow
+
+if TYPE_CHECKING:
+    from stretto.memory.recollection import Memory
 
 Emit = Callable[[EventType, str | None, dict[str, Any]], None]
 """Publishes an event: its type, the step's path, its data."""
@@ -69,6 +72,8 @@ class Services:
     """How the agents have been doing."""
     limits: ModelLimits | None = None
     """How often models are called; None sets no limits."""
+    memory: "Memory | None" = None
+    """What outlives a run; None where the host has none."""
 
 
 @dataclass(slots=True)
@@ -94,6 +99,8 @@ class RunScope:
     spending: list[Usage] = field(default_factory=list[Usage])
     """What the attempts at work have cost so far."""
     ready: list[ReadyStep] = field(default_factory=list[ReadyStep])
+    session: str | None = None
+    """The conversation that the run belongs to."""
     given: Given | None = None
     """What the caller gave, from an engine that keeps it; None when the graph's state has it."""
     asked: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])

@@ -66,6 +66,10 @@ class Settings(BaseSettings):
     """Where runs are recorded; None is SQLite in ``home``."""
     qdrant_url: str | None = Field(default=None, validation_alias="qdrant_url")
     qdrant_api_key: SecretStr | None = Field(default=None, validation_alias="qdrant_api_key")
+    embedder: str | None = None
+    """What finds memories by meaning, beside their words: ``openai:NAME``, ``dir:FOLDER``."""
+    remember_runs: bool = False
+    """Whether every run that has ended is remembered as an episode."""
     redis_url: str | None = Field(default=None, validation_alias="redis_url", repr=False)
     """The Redis through which processes share the state of circuit breakers; None shares none."""
     breaker_threshold: int = Field(default=5, ge=1)

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from stretto.agents.agent import OpenModel
 from stretto.agents.breaker import Breakers
@@ -14,12 +14,16 @@ from stretto.agents.models.limits import ModelLimits
 from stretto.agents.registry import AgentRegistry
 from stretto.config import Settings
 from stretto.engine.desk import RunDesk
+from stretto.engine.episodes import Episodes, open_memory
 from stretto.engine.launcher import Launcher
 from stretto.engine.reader import RunReader
 from stretto.engine.resources import open_resources
 from stretto.graphs.causes import counts_against_agent
 from stretto.graphs.library import Library
 from stretto.graphs.runtime import AdaptationRule, Services
+
+if TYPE_CHECKING:
+    from stretto.memory.recollection import Memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,8 @@ class Setup:
     library: Library
     settings: Settings
     open_model: OpenModel
+    memory: "Memory | Literal[False] | None" = None
+    remember_runs: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,21 +99,32 @@ async def open_room(setup: Setup) -> AsyncGenerator[EngineRoom]:
     async with (
         open_resources(setup.home, setup.database) as resources,
         _open_breakers(setup.settings) as breakers,
+        open_memory(setup.memory, setup.settings, setup.home) as memory,
     ):
         health = HealthBook()
         health.load(await resources.records.agents())
         limits = ModelLimits(setup.settings.model_settings)
         dispatcher = Dispatcher(judge=judge_by(breakers, health))
         services = Services(
-            setup.agents, dispatcher, breakers, resources.cache, setup.rules, health, limits
+            setup.agents,
+            dispatcher,
+            breakers,
+            resources.cache,
+            setup.rules,
+            health,
+            limits,
+            memory=memory,
         )
         find, open_model = setup.library.get, setup.open_model
         launcher = Launcher(resources, services, setup.limit, find, open_model)
         room = EngineRoom(launcher, RunDesk(launcher), RunReader(launcher))
+        episodes = Episodes(memory if setup.remember_runs else None)
+        launcher.on_ended = episodes.keep
         try:
             yield room
         finally:
             await room.desk.close()
+            await episodes.close()
 
 
 @asynccontextmanager
