@@ -39,6 +39,12 @@ class Agent:
 
     The process has a copy of the agent and of its module: what they keep there is not seen here.
     """
+    stateful: bool = False
+    """Whether ``task.state`` is kept for it, under its name, by all runs and across restarts.
+
+    A call sees what was saved when it began; the keys that it changed are saved when it succeeded,
+    before its step counts as done. Of calls at the same time the last to save a key wins.
+    """
 
 
 class PreparedAgent(Agent):
@@ -77,6 +83,7 @@ class FunctionAgent(Agent):
         capabilities: frozenset[str] | set[str] = frozenset(),
         max_concurrent_tasks: int = 5,
         killable: bool = False,
+        stateful: bool = False,
     ) -> None:
         """Wrap ``function``; its own name is the agent's unless ``name`` says otherwise."""
         self.function = function
@@ -84,6 +91,7 @@ class FunctionAgent(Agent):
         self.capabilities = frozenset(capabilities)
         self.max_concurrent_tasks = max_concurrent_tasks
         self.killable = killable
+        self.stateful = stateful
         self.__doc__ = function.__doc__
 
     def __call__(self, task: Task) -> Any:
@@ -100,6 +108,7 @@ def agent(
     capabilities: frozenset[str] | set[str] = frozenset(),
     max_concurrent_tasks: int = 5,
     killable: bool = False,
+    stateful: bool = False,
 ) -> FunctionAgent: ...
 
 
@@ -110,6 +119,7 @@ def agent(
     capabilities: frozenset[str] | set[str] = frozenset(),
     max_concurrent_tasks: int = 5,
     killable: bool = False,
+    stateful: bool = False,
 ) -> Callable[[Callable[[Task], Any]], FunctionAgent]: ...
 
 
@@ -121,6 +131,7 @@ def agent(
     capabilities: frozenset[str] | set[str] = frozenset(),
     max_concurrent_tasks: int = 5,
     killable: bool = False,
+    stateful: bool = False,
 ) -> FunctionAgent | Callable[[Callable[[Task], Any]], FunctionAgent]:
     """Make a function an agent.
 
@@ -131,6 +142,7 @@ def agent(
         max_concurrent_tasks: how many of its calls may run at once.
         killable: whether a plain function runs in a worker process, which is killed at the
             deadline; it sees nothing of what this process keeps in its modules.
+        stateful: whether ``task.state`` is kept for it, see ``Agent``.
 
     """
 
@@ -141,6 +153,7 @@ def agent(
             capabilities=capabilities,
             max_concurrent_tasks=max_concurrent_tasks,
             killable=killable,
+            stateful=stateful,
         )
 
     return wrap if function is None else wrap(function)

@@ -1,6 +1,6 @@
 """The task that one call of an agent is given."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from stretto.agents.gate import ModelGate
 from stretto.agents.pace import Pace
 from stretto.agents.recall.scoping import seen_by
+from stretto.agents.undeclared import UNDECLARED
 from stretto.agents.usage import Usage
 from stretto.memory.item import Scope
 
@@ -46,6 +47,8 @@ class Task(Mapping[str, Any]):
     """The conversation so far."""
     idempotency_key: str = ""
     """The same for every try of this call, also after a crash, for services that take one."""
+    state: MutableMapping[str, Any] = field(default=UNDECLARED, repr=False, compare=False)
+    """What the agent keeps from call to call, as JSON data, if it is ``stateful``."""
     scope: Scope = Scope()
     """On whose behalf the call is made, and where: tenant, user, workflow, thread."""
     usage: Usage = field(default_factory=Usage)

@@ -21,6 +21,7 @@ from stretto.engine.resources import open_resources
 from stretto.graphs.causes import counts_against_agent
 from stretto.graphs.library import Library
 from stretto.graphs.runtime import AdaptationRule, Services
+from stretto.memory.states import open_states
 
 if TYPE_CHECKING:
     from stretto.memory.recollection import Memory
@@ -99,6 +100,7 @@ async def open_room(setup: Setup) -> AsyncGenerator[EngineRoom]:
     async with (
         open_resources(setup.home, setup.database) as resources,
         _open_breakers(setup.settings) as breakers,
+        open_states(setup.home / "states.db", setup.settings.redis_url) as states,
         open_memory(setup.memory, setup.settings, setup.home) as memory,
     ):
         health = HealthBook()
@@ -113,7 +115,8 @@ async def open_room(setup: Setup) -> AsyncGenerator[EngineRoom]:
             setup.rules,
             health,
             limits,
-            memory=memory,
+            states,
+            memory,
         )
         find, open_model = setup.library.get, setup.open_model
         launcher = Launcher(resources, services, setup.limit, find, open_model)
