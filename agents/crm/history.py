@@ -18,7 +18,7 @@ TENANT = "crm"
 """Whose memory it is in a run that names no tenant."""
 
 
-def rank(query: str, items: Sequence[Row]) -> list[float]:
+def weigh(query: str, items: Sequence[Row]) -> dict[str, float]:
     """Score items by how well they answer a query, as memory does, without one.
 
     Okapi BM25 (Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond",
@@ -26,10 +26,10 @@ def rank(query: str, items: Sequence[Row]) -> list[float]:
 
     Args:
         query: the words looked for.
-        items: what is searched: ``text`` and ``date`` of each.
+        items: what is searched; see ``items_of``.
 
     Returns:
-        One score per item, in their order; 0 when no word of the query occurs.
+        A score per item by its id; 0 when no word of the query occurs.
 
     """
     from stretto.memory.lexical import LexicalEncoder
@@ -43,7 +43,8 @@ def rank(query: str, items: Sequence[Row]) -> list[float]:
         word: weight * log(1 + (len(bags) - spread[word] + 0.5) / (spread[word] + 0.5))
         for word, weight in wanted.items()
     }
-    return [sum(weights[word] * bag[word] for word in weights if word in bag) for bag in bags]
+    scores = [sum(weights[w] * bag[w] for w in weights if w in bag) for bag in bags]
+    return {item["id"]: score for item, score in zip(items, scores, strict=True)}
 
 
 def choose(items: Sequence[Row], scores: Mapping[str, float], k: int) -> list[Row]:
@@ -144,8 +145,7 @@ async def _scores(
     elif account:
         found, _ = await or_without(task, memory, _recall(memory, account, items, query, k))
     if found is None or found.degraded:
-        scores = rank(query, items)
-        return {item["id"]: score for item, score in zip(items, scores, strict=True)}
+        return weigh(query, items)
     return {str(it.item.source.message_id): it.score for it in found.items}
 
 

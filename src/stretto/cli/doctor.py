@@ -152,6 +152,19 @@ def _qdrant(settings: "Settings") -> Iterator[Finding]:
         yield _reachable("qdrant", "QDRANT_URL", settings.qdrant_url, 6333)
 
 
+def _memory(settings: "Settings") -> Iterator[Finding]:
+    """Look at what is remembered, as far as it is there: nothing is created."""
+    from stretto.cli.memories import FOLDER, has_memory, look_at_memory
+
+    found_by = f"words and {settings.embedder}" if settings.embedder else "words"
+    place = settings.qdrant_url or str(settings.home / FOLDER)
+    if not has_memory(settings):
+        yield Finding("ok", "memory", f"{place} will be created when something is remembered")
+        return
+    level, told = look_at_memory(settings)
+    yield Finding(level, "memory", told or f"{place}")
+
+
 def _redis(settings: "Settings") -> Iterator[Finding]:
     if (url := settings.redis_url) is None:
         return

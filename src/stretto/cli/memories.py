@@ -141,8 +141,8 @@ def show_recalled(found: "Sequence[Recalled]", explain: bool) -> None:
         text = Text(clean(one.item.text), "dim" if one.neighbour else "default")
         if explain:
             text.append(f"\n{clean(_why(one))}", "dim")
-        cells = (Text(one.item.id[:SHORT], "dim"), Text(day), Text(kind, "cyan"))
-        table.add_row(*cells, text, Text(score))
+        about = (Text(one.item.id[:SHORT], "dim"), Text(day), Text(kind, "cyan"))
+        table.add_row(*about, text, Text(score))
     console_on(sys.stdout).print(table)
 
 
