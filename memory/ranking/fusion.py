@@ -1,0 +1,68 @@
+"""One score of what was found by words, by its episode, and by meaning."""
+
+from collections.abc import Sequence
+from statistics import fmean, pstdev
+
+from stretto.memory.ranking.candidates import Candidate, Explanation, Ranked
+
+EPISODE_WEIGHT = 0.75
+LEXICAL_WEIGHT, DENSE_WEIGHT = 0.7, 0.3
+IMPORTANCE_WEIGHT = 0.05
+HALF_LIFE_SECONDS = 30 * 86_400.0
+RECENCY_FLOOR = 0.2
+"""What is left of the weight of something very old."""
+
+
+def rank(candidates: Sequence[Candidate], now: float, recency: float = 0.0) -> list[Ranked]:
+    """Order what was found, the best first.
+
+    A candidate has the score of its own words, plus 0.75 of that of its episode's words; where
+    vectors of meaning are there, both are brought to mean 0 and deviation 1 and added 0.7 to 0.3.
+    What comes out, from 0 to 1, is multiplied by 1 + 0.05 importance + recency x age factor, where
+    the age factor halves every 30 days and does not fall below 0.2.
+
+    Args:
+        candidates: what was found.
+        now: the time, in seconds since 1970.
+        recency: how much newer things are preferred; 0 is not at all.
+
+    """
+    relevances = _relevances(candidates)
+    ranked = [_weighed(c, r, now, recency) for c, r in zip(candidates, relevances, strict=True)]
+    best = max((each.score for each in ranked), default=0.0)
+    scale = 1 / best if best > 1 else 1.0
+    scaled = [Ranked(each.candidate, each.score * scale, each.why) for each in ranked]
+    return sorted(scaled, key=lambda each: (-each.score, -each.candidate.at, each.candidate.id))
+
+
+def _relevances(candidates: Sequence[Candidate]) -> list[float]:
+    words = [each.lexical + EPISODE_WEIGHT * each.episode for each in candidates]
+    cosines = [each.dense for each in candidates if each.dense is not None]
+    if not cosines:
+        top = max(words, default=0.0)
+        return [each / top if top > 0 else 0.0 for each in words]
+    lowest = min(cosines)  # what was not found by meaning is no nearer than what was
+    meanings = [lowest if each.dense is None else each.dense for each in candidates]
+    pairs = zip(_standard(words), _standard(meanings), strict=True)
+    return _from_0_to_1([LEXICAL_WEIGHT * word + DENSE_WEIGHT * near for word, near in pairs])
+
+
+def _standard(values: Sequence[float]) -> list[float]:
+    """Bring values to mean 0 and deviation 1; equal ones to 0."""
+    mean, deviation = fmean(values), pstdev(values)
+    return [(value - mean) / deviation if deviation > 1e-12 else 0.0 for value in values]
+
+
+def _from_0_to_1(values: Sequence[float]) -> list[float]:
+    low, high = min(values), max(values)
+    return [(value - low) / (high - low) if high > low else 1.0 for value in values]
+
+
+def _weighed(candidate: Candidate, relevance: float, now: float, recency: float) -> Ranked:
+    importance = 1 + IMPORTANCE_WEIGHT * candidate.importance
+    halvings = max(now - candidate.at, 0.0) / HALF_LIFE_SECONDS
+    age = 1 + recency * max(0.5**halvings, RECENCY_FLOOR)
+    why = Explanation(
+        candidate.lexical, candidate.episode, candidate.dense, relevance, importance, age
+    )
+    return Ranked(candidate, relevance * importance * age, why)
