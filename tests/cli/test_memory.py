@@ -1,8 +1,7 @@
 """`stretto memory` in processes of its own, on the embedded engine."""
 
 import json
-import os
-import pty
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -11,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.conftest import command_line, environment
+from tests.cli.test_display import on_terminal
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -257,36 +256,11 @@ def test_doctor_tells_of_memory_and_creates_nothing(stretto: Command, project: P
     assert "1 items" in line
 
 
-def on_a_terminal(project: Path, *words: str) -> str:
-    """Give what a person sees who runs the command at a terminal of 80 columns."""
-    parent, child = pty.openpty()
-    with subprocess.Popen(
-        command_line(*words),
-        cwd=project,
-        env=environment(TERM="xterm", COLUMNS="80", NO_COLOR="1"),
-        stdin=child,
-        stdout=child,
-        stderr=child,
-    ) as process:
-        os.close(child)
-        seen = bytearray()
-        while True:
-            try:
-                part = os.read(parent, 4096)
-            except OSError:  # the terminal is closed
-                break
-            if not part:
-                break
-            seen += part
-        process.wait(timeout=60)
-    os.close(parent)
-    return seen.decode()
-
-
 def test_a_person_sees_a_table(stretto: Command, project: Path) -> None:
     item = remember(stretto, "Ann likes [bold]tea[/bold].", "--at", "2026-03-01T12:00+00:00")
-    seen = on_a_terminal(project, "memory", "recall", "tea", "--explain")
-    rows = [line.split() for line in seen.splitlines()]
+    _, seen = on_terminal(project, "memory", "recall", "tea", "--explain", NO_COLOR="1")
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", seen)
+    rows = [line.split() for line in plain.splitlines()]
     assert rows[0] == ["id", "date", "kind", "text", "score"]
     assert rows[1][:3] == [item[:8], "2026-03-01", "fact"]
     assert "[bold]tea[/bold]." in seen
@@ -295,6 +269,6 @@ def test_a_person_sees_a_table(stretto: Command, project: Path) -> None:
 def test_a_person_sees_why_a_step_went_on_without_memory(
     project: Path, held: "subprocess.Popen[str]"
 ) -> None:
-    seen = on_a_terminal(project, "run", "account_analysis", "-i", "account_id=ACC-1188")
+    _, seen = on_terminal(project, "run", "account_analysis", "-i", "account_id=ACC-1188")
     assert "'history' went on without memory" in seen
     assert str(held.pid) in seen

@@ -1,7 +1,6 @@
 """Memory in an engine: who reaches it, what it costs, and runs that go on without it."""
 
 import logging
-
 import signal
 import subprocess
 import sys
@@ -31,6 +30,11 @@ async def look(task: Task) -> list[str]:
     assert task.memory is not None
     found = await task.memory.recall(task.params["query"])
     return [one.item.text for one in found.items]
+
+
+@agent
+async def idle(task: Task) -> None:
+    pass
 
 
 @agent
@@ -77,10 +81,9 @@ async def test_memory_is_that_of_the_person_in_the_context(tmp_path: Path) -> No
 
 async def test_a_run_that_uses_no_memory_opens_none(tmp_path: Path) -> None:
     home = tmp_path / "home"
-    nothing = Workflow(name="n", steps=[Step(id="a", transform=[{"pick": ["x"]}], input={"x": 1})])
-    async with Engine([keep], home=home) as engine, Engine([keep], home=home) as other:
-        assert (await engine.run(nothing)).success
-        assert (await other.run(nothing)).success
+    async with Engine([idle], home=home) as engine, Engine([idle], home=home) as other:
+        assert (await engine.run(flow("f", "idle"))).success
+        assert (await other.run(flow("f", "idle"))).success
         assert not (home / "memory").exists()
 
 

@@ -1,7 +1,7 @@
 """``stretto memory``: what is known from earlier runs and conversations."""
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,11 +21,11 @@ from stretto.cli.memories import (
 from stretto.cli.options import AsJson, Home
 from stretto.cli.terminal import as_json, write
 from stretto.errors import InputInvalid
+from stretto.memory.item import Kind
 
 if TYPE_CHECKING:
     from stretto.memory.recollection import Memory
 
-KindName = Literal["message", "fact", "episode", "procedure", "summary", "artifact"]
 Words = Annotated[str, typer.Argument(metavar="TEXT", help="What to remember.")]
 Query = Annotated[str, typer.Argument(metavar="QUERY", help="What to look for.")]
 Subject = Annotated[str | None, typer.Option(metavar="ID", help="Whom or what it is about.")]
@@ -40,7 +40,7 @@ def remember(
     run: Annotated[
         str | None, typer.Option("--run", metavar="RUN", help="A run that has ended.")
     ] = None,
-    kind: KindName = "fact",
+    kind: Kind = Kind.FACT,
     key: Key = None,
     subject: Subject = None,
     at: Annotated[str | None, Day] = None,
@@ -73,7 +73,7 @@ def remember(
 def recall(
     query: Query,
     k: Annotated[int, typer.Option("-k", min=1, max=200, help="At most so many.")] = 8,
-    kind: Annotated[list[KindName] | None, typer.Option(help="Only these kinds.")] = None,
+    kind: Annotated[list[Kind] | None, typer.Option(help="Only these kinds.")] = None,
     subject: Subject = None,
     key: Key = None,
     as_of: Annotated[str | None, Day] = None,
