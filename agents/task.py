@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from stretto.agents.gate import ModelGate
 from stretto.agents.pace import Pace
-from stretto.agents.recall.scoping import seen_by
+from stretto.agents.recall.scoping import whose
 from stretto.agents.undeclared import UNDECLARED
 from stretto.agents.usage import Usage
-from stretto.memory.item import Scope
+from stretto.memory.item import Scope, Source
 
 if TYPE_CHECKING:
     from stretto.memory.recollection import Memory
@@ -81,10 +81,19 @@ class Task(Mapping[str, Any]):
     @cached_property
     def memory(self) -> "Memory | None":
         """What outlives a run: all of the call's tenant and user, or None where there is none."""
-        if self.host_memory is None:
-            return None
         step = self.idempotency_key.removeprefix(f"{self.run_id}/")
-        return seen_by(self.host_memory, self.scope, (self.run_id, step), self.degraded)
+        return self.memory_of(whose(self.scope), Source(self.run_id or None, step or None))
+
+    def memory_of(self, scope: Scope, source: Source = Source()) -> "Memory | None":
+        """Give the memory of a scope of an agent's own choice, or None where there is none.
+
+        Args:
+            scope: whose; what the host's memory is bound to holds.
+            source: where things come from that are remembered without saying so.
+
+        """
+        memory = self.host_memory
+        return None if memory is None else memory.within(scope, source, self.degraded)
 
     def degraded(self, reason: str) -> None:
         """Tell, once in this call, that it goes on without memory, and why."""

@@ -10,6 +10,7 @@ from stretto.agents.agent import Agent, Task
 from stretto.agents.crm.factors import Row
 from stretto.agents.crm.risk import mapping_of
 from stretto.agents.recall.degrading import ABSENT, or_without
+from stretto.memory.item import Scope, Source
 
 if TYPE_CHECKING:
     from stretto.memory.recollection import Memory, Recollection
@@ -29,7 +30,7 @@ def weigh(query: str, items: Sequence[Row]) -> dict[str, float]:
         items: what is searched; see ``items_of``.
 
     Returns:
-        A score per item by its id; 0 when no word of the query occurs.
+        A score per item by its id: 1 for the best, 0 when no word of the query occurs.
 
     """
     from stretto.memory.lexical import LexicalEncoder
@@ -44,7 +45,8 @@ def weigh(query: str, items: Sequence[Row]) -> dict[str, float]:
         for word, weight in wanted.items()
     }
     scores = [sum(weights[w] * bag[w] for w in weights if w in bag) for bag in bags]
-    return {item["id"]: score for item, score in zip(items, scores, strict=True)}
+    best = max(scores, default=0.0) or 1.0
+    return {item["id"]: score / best for item, score in zip(items, scores, strict=True)}
 
 
 def choose(items: Sequence[Row], scores: Mapping[str, float], k: int) -> list[Row]:
@@ -140,7 +142,9 @@ async def _scores(
 ) -> dict[str, float]:
     """Score the items of an account by memory, else by themselves."""
     found: Recollection | None = None
-    if (memory := task.memory) is None:
+    # The records are those of everybody in a tenant, whoever wants to know of them.
+    memory = task.memory_of(Scope(tenant=task.scope.tenant or TENANT))
+    if memory is None:
         task.degraded(ABSENT)
     elif account:
         found, _ = await or_without(task, memory, _recall(memory, account, items, query, k))
@@ -153,14 +157,11 @@ async def _recall(
     memory: "Memory", account: str, items: Sequence[Row], query: str, k: int
 ) -> "Recollection":
     """Remember what is new about an account, then recall what bears on a query."""
-    from stretto.memory.item import Scope, Source
     from stretto.memory.recollection import NewItem
 
-    scope = Scope(tenant=memory.scope.tenant or TENANT)
     news = [
         NewItem(
             item["text"],
-            scope=scope,
             kind="message",
             key=f"{account}.{item['id']}",
             subject=account,
@@ -170,4 +171,4 @@ async def _recall(
         for item in items
     ]
     await memory.remember_many(news)
-    return await memory.recall(query, scope=scope, subject=account, k=k, neighbours=0)
+    return await memory.recall(query, subject=account, k=k, neighbours=0)

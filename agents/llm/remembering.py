@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from stretto.agents.recall.asking import LONGEST, words_of
 from stretto.agents.recall.degrading import ABSENT, or_without
+from stretto.agents.recall.forms import harmless
 from stretto.agents.task import Task
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ async def known_before(task: Task, question: str) -> str:
     if not question:
         return ""
     found, _ = await or_without(task, memory, memory.recall(question, k=K, budget_tokens=BUDGET))
-    return "" if found is None else _harmless(found.text())
+    return "" if found is None else harmless(found.text())
 
 
 def with_known(text: str, known: str) -> str:
@@ -75,8 +76,3 @@ def _said(task: Task, agent: str, question: str, answer: str) -> list[tuple[str,
 
 def _place(task: Task, own: "Scope", agent: str) -> "Scope":
     return replace(own, agent=agent, workflow=task.scope.workflow, thread=task.scope.thread)
-
-
-def _harmless(text: str) -> str:
-    """Keep what others wrote from ending the data section of a prompt."""
-    return text.replace("<", "‹").replace(">", "›")

@@ -9,6 +9,11 @@ if TYPE_CHECKING:
     from stretto.memory.recollection import Recalled, Recollection
 
 
+def harmless(text: str) -> str:
+    """Keep what others wrote from ending the data section of a prompt."""
+    return text.replace("<", "‹").replace(">", "›")
+
+
 def moment(at: float) -> str:
     """Write a time, in seconds since the epoch, as ISO text in UTC."""
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")

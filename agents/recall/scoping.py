@@ -1,16 +1,13 @@
 """Whose memory a call may see: its tenant and user, as the run's context names them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from pydantic_core import to_json
 
 from stretto.errors import StepFailed
-from stretto.memory.item import Scope, Source
-
-if TYPE_CHECKING:
-    from stretto.memory.recollection import Memory
+from stretto.memory.item import Scope
 
 TENANT = ("tenant", "tenant_id")
 USER = ("user", "user_id")
@@ -83,20 +80,3 @@ def text_of(value: Any) -> str | None:
 def _named(context: Mapping[str, Any], names: tuple[str, ...]) -> str | None:
     found = (text_of(context[name]) for name in names if name in context)
     return next((value for value in found if value is not None), None)
-
-
-def seen_by(
-    memory: "Memory", scope: Scope, made_by: tuple[str, str], degraded: Callable[[str], None]
-) -> "Memory":
-    """Give what one call sees of a memory: what its tenant and user know, wherever it comes from.
-
-    Args:
-        memory: that of the engine or host.
-        scope: on whose behalf the call is made.
-        made_by: run and step, noted with what is remembered.
-        degraded: told why, when memory cannot be used.
-
-    """
-    run_id, step = made_by
-    source = Source(run_id=run_id or None, node=step or None)
-    return memory.within(whose(scope), source, degraded)

@@ -52,9 +52,10 @@ def calls(tool: str, **arguments: Any) -> dict[str, Any]:
 
 async def test_a_model_recalls_and_remembers_with_tools(memory: Memory) -> None:
     await memory.remember("Ann likes tea.", scope=ANN)
-    lines = [calls("recall", query="tea"), calls("remember", text="Ann lives in Rome."), "Done."]
     told = Told(memory)
-    agent = LLMAgent("a", "Go.", ScriptedModel(lines), tools=TOOLS)
+    kept = calls("remember", text="Ann lives in Rome.")
+    model = ScriptedModel([calls("recall", query="tea"), kept, "Done."])
+    agent = LLMAgent("a", "Go.", model, tools=TOOLS)
     assert (await agent.run(told.task))["text"] == "Done."
     assert [(e["tool"], e["arguments"]) for e in told.of("tool_call")] == [
         ("recall", {"query": "tea"}),

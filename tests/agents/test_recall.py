@@ -11,7 +11,7 @@ from stretto.agents.recall.agent import MemoryAgent
 from stretto.agents.recall.asking import words_of
 from stretto.agents.recall.scoping import inside, narrowed, scope_of
 from stretto.agents.task import Task
-from stretto.errors import StepFailed
+from stretto.errors import MemoryFault, StepFailed
 from stretto.memory.item import Scope
 from stretto.memory.recollection import Memory
 
@@ -201,11 +201,9 @@ async def test_a_memory_that_somebody_else_has_degrades_or_raises(tmp_path: Path
             assert [kind for kind, _ in ask.told] == ["memory_degraded"]
             assert (await ask("remember", text="x"))["degraded"] == found["degraded"]
         async with Memory(tmp_path / "memory", on_error="raise") as strict:
-            from stretto.errors import MemoryFault
-
-            for action, params in (("recall", {"query": "tea"}), ("remember", {"text": "tea"})):
+            for action in ("recall", "remember"):
                 with pytest.raises(MemoryFault) as fault:
-                    await Calls(strict)(action, **params)
+                    await Calls(strict)(action, input="tea")
                 assert fault.value.code == "memory_locked"
 
 

@@ -51,7 +51,7 @@ async def through_store(task: Task) -> str:
 
 
 def flow(name: str, called: str, **params: Any) -> Workflow:
-    return Workflow(name=name, steps=[Step(id="only", agent=called, params=params)])
+    return Workflow(name=name, steps=(Step(id="only", agent=called, params=params),))
 
 
 KEEP = flow("keep", "keep", text="Ann likes tea.")
@@ -126,13 +126,16 @@ async def test_a_compiled_graph_has_no_store_unless_it_is_given_one(tmp_path: Pa
 
         return [get_runtime().store is None, task.memory is None]
 
-    plain = flow("f", "which").compile(agents=[which])
-    assert (await plain.ainvoke({"input": {}}))["outputs"]["only"] == [True, True]
-    stored = flow("f", "which").compile(agents=[which], store=InMemoryStore())
-    assert (await stored.ainvoke({"input": {}}))["outputs"]["only"] == [False, True]
+    async def found(**given: Any) -> list[bool]:
+        graph: Any = flow("f", "which").compile(agents=[which], **given)
+        ended: dict[str, Any] = await graph.ainvoke({"input": {}})
+        missing: list[bool] = ended["outputs"]["only"]
+        return missing
+
+    assert await found() == [True, True]
+    assert await found(store=InMemoryStore()) == [False, True]
     async with Memory(tmp_path / "memory") as memory:
-        both = flow("f", "which").compile(agents=[which], memory=memory)
-        assert (await both.ainvoke({"input": {}}))["outputs"]["only"] == [False, False]
+        assert await found(memory=memory) == [False, False]
 
 
 async def events_of(engine: Engine, run_id: str) -> list[RunEvent]:

@@ -132,7 +132,7 @@ def show_recalled(found: "Sequence[Recalled]", explain: bool) -> None:
     rows = [(one, _day(since(one.item)), str(one.item.kind), f"{one.score:.2f}") for one in found]
     if not is_terminal(sys.stdout):
         for one, day, kind, score in rows:
-            cells = (one.item.id, day, kind, score, _one_line(one.item.text))
+            cells = (one.item.id, day, kind, score, one_line(one.item.text))
             write(sys.stdout, clean("\t".join((*cells, *([_why(one)] if explain else [])))))
         return
     table = Table("id", "date", "kind", "text", box=None, pad_edge=False)
@@ -156,7 +156,8 @@ def _figure(value: Any) -> str:
     return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
+    """Put a text on one line."""
     return " ".join(text.split())
 
 

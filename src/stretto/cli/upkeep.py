@@ -10,15 +10,16 @@ import typer
 
 from stretto.cli.deployment import read_settings
 from stretto.cli.guard import guarded, say
-from stretto.cli.memories import Tenant, User, has_memory, scope_of, with_memory
+from stretto.cli.memories import Tenant, User, has_memory, one_line, scope_of, with_memory
 from stretto.cli.options import AsJson, Home, Model
-from stretto.cli.terminal import as_json, write
+from stretto.cli.terminal import as_json, clean, write
 from stretto.cli.values import read_text
 from stretto.errors import InputInvalid
 
 if TYPE_CHECKING:
-    from stretto.memory.recollection import Memory
+    from stretto.memory.recollection import Consolidation, Memory
 
+SECONDS_A_DAY = 86_400
 Target = Annotated[str, typer.Argument(metavar="[FILE]", help="Where to; - is stdout.")]
 Origin = Annotated[str, typer.Argument(metavar="FILE", help="What export wrote; - is stdin.")]
 NewEmbedder = Annotated[
@@ -107,10 +108,38 @@ def reindex(embedder: NewEmbedder = None, home: Home = None) -> None:
 
 @guarded
 def consolidate(
-    model: Model = None, tenant: Tenant = None, user: User = None, home: Home = None
+    model: Model = None,
+    older_than: Annotated[
+        float, typer.Option(metavar="DAYS", min=0, help="Sum up episodes from before that.")
+    ] = 30.0,
+    tenant: Tenant = None,
+    user: User = None,
+    home: Home = None,
 ) -> None:
-    """Let a model sum up what is known, and find what contradicts itself; nothing is lost."""
-    raise NotImplementedError
+    """Let a model sum up old episodes, and show facts that contradict each other.
+
+    Nothing is lost by it; the offline model sums up, but finds no contradictions.
+    """
+    from stretto.agents.recall.consolidating import contradiction_finder, is_offline, summarizer
+    from stretto.engine.room import opener_of
+
+    open_model = opener_of(read_settings(home), model)
+
+    async def sum_up(memory: "Memory") -> "Consolidation":
+        offline = is_offline(open_model)
+        return await memory.consolidate(
+            await summarizer(open_model),
+            contradict=None if offline else await contradiction_finder(open_model),
+            scope=scope_of(tenant, user),
+            older_than=older_than * SECONDS_A_DAY,
+        )
+
+    done = with_memory(home, sum_up)
+    for older, newer in done.contradictions:
+        write(sys.stdout, clean(f"{older.id}\t{one_line(older.text)}"))
+        write(sys.stdout, clean(f"{newer.id}\t{one_line(newer.text)}"))
+    counts = f"{len(done.summaries)} summaries, {len(done.contradictions)} contradictions"
+    say(f"{counts}; 'stretto memory forget ID' settles one")
 
 
 async def _write_lines(lines: AsyncIterator[dict[str, Any]], stream: TextIO) -> int:
