@@ -84,7 +84,7 @@ class Task(Mapping[str, Any]):
         step = self.idempotency_key.removeprefix(f"{self.run_id}/")
         return self.memory_of(whose(self.scope), Source(self.run_id or None, step or None))
 
-    def memory_of(self, scope: Scope, source: Source = Source()) -> "Memory | None":
+    def memory_of(self, scope: Scope, source: Source | None = None) -> "Memory | None":
         """Give the memory of a scope of an agent's own choice, or None where there is none.
 
         Args:
