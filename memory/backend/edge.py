@@ -8,7 +8,6 @@ to close lets it go, so nothing outlives its users.
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -23,44 +22,52 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-@dataclass(slots=True)
-class Shared:
-    """One engine thread and how many backends use it."""
-
-    thread: EngineThread
-    users: int = 0
-
-
 class Engines:
-    """The engine threads of this process by folder."""
+    """The engine threads of this process by folder, each with the backends that use it."""
 
     def __init__(self) -> None:
         """Begin with none."""
         self._lock = Lock()
-        self._shared: dict[Path, Shared] = {}
+        self._threads: dict[Path, tuple[EngineThread, set[object]]] = {}
 
-    def acquire(self, folder: Path, dims: int | None) -> EngineThread:
-        """Give the thread of a folder to one more user."""
+    def acquire(self, folder: Path, dims: int | None, user: object) -> EngineThread:
+        """Give the thread of a folder to ``user``, who may ask for it again and again."""
         with self._lock:
-            found = self._shared.get(folder)
-            if found is None:
-                found = self._shared[folder] = Shared(EngineThread(lambda: _open(folder, dims)))
-            elif dims:
-                found.thread.submit(Call(lambda opened: opened.add_dense(dims)))
-            found.users += 1
-            return found.thread
+            thread, users = self._threads.get(folder, (None, set[object]()))
+            if thread is not None and not users:
+                thread.close()  # Its last user is about to; the folder must be let go first.
+                thread = None
+            if thread is None:
+                thread = EngineThread(lambda: _open(folder, dims))
+                self._threads[folder] = thread, users
+            elif dims and user not in users:
+                thread.submit(Call(lambda opened: opened.add_dense(dims)))
+            users.add(user)
+            return thread
 
-    def release(self, folder: Path) -> None:
+    def release(self, folder: Path, user: object) -> None:
         """Close the thread of a folder when its last user is gone."""
         with self._lock:
-            found = self._shared[folder]
-            found.users -= 1
-            if not found.users:
-                found.thread.close()
-                del self._shared[folder]
+            thread, users = self._threads.get(folder, (None, set[object]()))
+            users.discard(user)
+            if thread is None or users:
+                return
+        thread.close()
+        with self._lock:
+            if self._threads.get(folder, (None,))[0] is thread:
+                del self._threads[folder]
+
+    def forget(self) -> None:
+        """In a forked child: let go of what is the parent's, without touching it."""
+        self._lock = Lock()
+        for thread, _ in self._threads.values():
+            thread.abandon()
+        self._threads = {}
 
 
 engines = Engines()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=engines.forget)
 
 
 class EdgeBackend:
@@ -76,7 +83,6 @@ class EdgeBackend:
         """
         self.folder = folder.expanduser().absolute()
         self.dims = dims
-        self._lock = Lock()
         self._thread: EngineThread | None = None
         self._pid = os.getpid()
         self._closed = False
@@ -152,23 +158,20 @@ class EdgeBackend:
 
     def close(self) -> None:
         """Finish what was asked for; the last backend on a folder lets it go."""
-        with self._lock:
-            if self._thread is not None and self._pid == os.getpid():
-                engines.release(self.folder)
-            self._thread, self._closed = None, True
+        self._closed = True
+        engines.release(self.folder, self)
 
     def _read(self, work: Callable[[Engine], T]) -> Future[T]:
         return self._submit(Call(lambda folder: work(folder.shard), writes=False))
 
     def _submit(self, call: Call) -> Future[Any]:
-        with self._lock:
-            if self._closed:
-                call.future.set_exception(closed())
-                return call.future
-            if self._thread is None or self._pid != os.getpid():
-                self._thread, self._pid = engines.acquire(self.folder, self.dims), os.getpid()
-            thread = self._thread
-        return thread.submit(call)
+        if self._closed:
+            call.future.set_exception(closed())
+            return call.future
+        if self._thread is None or self._pid != os.getpid():
+            self._thread = engines.acquire(self.folder, self.dims, self)
+            self._pid = os.getpid()
+        return self._thread.submit(call)
 
 
 def _open(folder: Path, dims: int | None) -> "MemoryFolder":

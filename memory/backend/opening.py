@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from stretto.errors import ConfigurationError
 from stretto.memory.backend.edge import EdgeBackend
 from stretto.memory.backend.protocol import Backend
 
@@ -25,5 +26,19 @@ def open_backend(
         dims: numbers per dense vector, for a memory that has none yet; None for none.
         on_degraded: told once per outage of the server, from another thread.
 
+    Raises:
+        ConfigurationError: the package for servers is not installed.
+
     """
-    return EdgeBackend(folder, dims)
+    if not url:
+        return EdgeBackend(folder, dims)
+    try:
+        from stretto.memory.backend.server import ServerBackend
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "qdrant_client":
+            raise
+        raise ConfigurationError(
+            "QDRANT_URL is set, but the package for Qdrant servers is missing; install "
+            "stretto[qdrant]."
+        ) from error
+    return ServerBackend(folder, url, api_key, dims, on_degraded)

@@ -59,7 +59,7 @@ class Backend(Protocol):
 
     Every call returns at once. Its future is a ``concurrent.futures.Future``: wait for it with
     ``result()``, or ``await asyncio.wrap_future(future)``. It fails with ``MemoryFault``. Nothing
-    is opened before the first call; calls of one thread take effect in their order.
+    is opened before the first call; writes of one thread take effect in their order.
     """
 
     def upsert(self, points: Sequence[Point]) -> Future[None]:

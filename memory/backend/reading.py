@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
 from uuid import UUID
 
 import qdrant_edge as qe
@@ -10,11 +9,9 @@ import qdrant_edge as qe
 from stretto.memory.backend import paging, translate
 from stretto.memory.backend.checks import check_id, check_page, check_query
 from stretto.memory.backend.faults import named
+from stretto.memory.backend.pieces import READ_PIECE, pieces
 from stretto.memory.backend.protocol import Page
 from stretto.memory.backend.types import Filter, Order, Point, Query, Record
-
-T = TypeVar("T")
-READ_PIECE = 256
 
 
 class ShardReader:
@@ -133,8 +130,3 @@ class ShardReader:
                 found = self._raw.retrieve(list(piece), payload, with_vectors)
             by_id = {str(r.id): translate.from_record(r, with_vectors) for r in found}
             yield from (by_id[id] for id in piece if id in by_id)
-
-
-def pieces(things: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    """Cut ``things`` into runs of at most ``size``."""
-    return (things[i : i + size] for i in range(0, len(things), size))

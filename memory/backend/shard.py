@@ -4,9 +4,11 @@ The engine never lets go of the interpreter's lock while it works, so every call
 short enough that an event loop beside it does not stall.
 """
 
+import ctypes
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,7 +18,8 @@ from stretto.errors import MemoryFault
 from stretto.memory.backend import schema, translate
 from stretto.memory.backend.checks import check_points
 from stretto.memory.backend.faults import check_room, fault, named
-from stretto.memory.backend.reading import READ_PIECE, ShardReader, pieces
+from stretto.memory.backend.pieces import READ_PIECE, pieces
+from stretto.memory.backend.reading import ShardReader
 from stretto.memory.backend.types import Filter, Point
 
 T = TypeVar("T")
@@ -36,6 +39,8 @@ class Shard(ShardReader):
         self.unflushed = 0
         """Points written since the last flush: what the log replays when it is opened again."""
         self.deleted = 0
+        # Another handle on the same log would find it locked by this one.
+        self._log = os.stat(path / "wal")
 
     @classmethod
     def create(cls, path: Path, dims: int | None) -> "Shard":
@@ -157,6 +162,18 @@ class Shard(ShardReader):
             self.flush()
         finally:
             self._raw.close()
+
+    def abandon(self) -> None:
+        """In a forked child: keep the parent's handle from ever being closed here, or locked.
+
+        To close it would write the parent's files; to keep its log open would keep that locked
+        for as long as the child lives.
+        """
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._raw))
+        for descriptor in map(int, os.listdir("/dev/fd")):
+            with suppress(OSError):
+                if os.path.samestat(os.fstat(descriptor), self._log):
+                    os.close(descriptor)
 
     def _index(self) -> None:
         for field in schema.KEYWORDS:

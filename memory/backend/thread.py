@@ -6,10 +6,12 @@ call, so the coroutines are the bound. Writes that wait together are given to th
 """
 
 import asyncio
+import logging
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from threading import Condition, Thread, current_thread
@@ -21,6 +23,7 @@ from stretto.memory.backend.types import Point
 if TYPE_CHECKING:
     from stretto.memory.backend.folder import MemoryFolder
 
+logger = logging.getLogger(__name__)
 CAPACITY = 1024
 COALESCED_POINTS = 256
 SYNC_CALLS = 100
@@ -76,13 +79,19 @@ class EngineThread:
         if started:
             self._thread.join()
 
+    def abandon(self) -> None:
+        """In a forked child: leave the parent's folder alone."""
+        if self._folder is not None:
+            self._folder.shard.abandon()
+
     def _run(self) -> None:
         while (batch := self._next()) is not None:
             if batch:
                 self._serve(batch)
             self._keep_up()
         if self._folder is not None:
-            self._folder.close()
+            with logged("close"):
+                self._folder.close()
 
     def _next(self) -> list[Call] | None:
         """Give the calls to do together; none when it is time to sync, None at the end."""
@@ -123,15 +132,26 @@ class EngineThread:
         if folder is None or not self._unsynced:
             return
         if self._unsynced >= SYNC_CALLS or now - self._synced_at >= SYNC_SECONDS:
-            folder.shard.sync()
             self._unsynced, self._synced_at = 0, now
+            with logged("sync"):
+                folder.shard.sync()
         if folder.shard.unflushed >= FLUSH_POINTS:
-            folder.shard.flush()
+            with logged("flush"):
+                folder.shard.flush()
 
 
 def closed() -> MemoryFault:
     """Give the fault of a call after ``close``."""
     return MemoryFault("This memory is closed; open it again.", code="memory_closed")
+
+
+@contextmanager
+def logged(what: str) -> Iterator[None]:
+    """Report a fault that no caller waits for; what was acknowledged is in the log of the shard."""
+    try:
+        yield
+    except MemoryFault as error:
+        logger.warning("memory could not %s: %s", what, error)
 
 
 def _write(folder: "MemoryFolder", calls: list[Call]) -> None:
