@@ -44,5 +44,5 @@ UNDECLARED = Undeclared()
 def _refuse() -> NoReturn:
     raise ConfigurationError(
         "task.state is kept for agents that say so: write @agent(stateful=True), or "
-        "'stateful = True' in the agent's class"
+        "'stateful = True' in the agent's class; a call in plain code brings Task(state={})"
     )

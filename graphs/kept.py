@@ -44,7 +44,8 @@ class Kept:
         try:
             (found,) = await self._store.abatch([SearchOp(self._namespace, limit=MOST_KEYS)])
             for item in cast(list[SearchItem], found):
-                self._before[item.key] = _text(item.value["value"])
+                if item.namespace == self._namespace:  # and not below it
+                    self._before[item.key] = _text(item.value["value"])
         except Exception as error:
             raise self._unavailable("read", error) from error
         self.state.update((key, json.loads(text)) for key, text in self._before.items())

@@ -65,7 +65,8 @@ class RedisStates(BaseStore):
             namespaces = [tuple(json.loads(name)) for name in names]
             wanted.update(space for space in namespaces if any(_covers(op, space) for op in reads))
         known, ordered = _Known(), sorted(wanted)
-        async with self._client.pipeline(transaction=True) as pipe:
+        # No transaction: a Redis that is full takes none, but can still be read.
+        async with self._client.pipeline(transaction=False) as pipe:
             for namespace in ordered:
                 pipe.hgetall(_key(namespace))
             found: list[dict[bytes, bytes]] = await pipe.execute()

@@ -1,6 +1,7 @@
 """What agents keep from call to call, on plain hosts: when it is saved, and what it may be."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -92,6 +93,29 @@ async def test_an_attempt_that_fails_saves_nothing() -> None:
     stage = Keeping(chain({}, {"then": "fail"}, on_error="continue"), [count])
     ran = await stage.run()
     assert (ran.errors, kept(stage)) == ([("s1", "told")], {"calls": 1})
+
+
+async def test_an_output_that_is_no_json_fails_the_attempt_which_saves_nothing() -> None:
+    errors, left = await of_state(lambda state: state.update(k=1) or object())
+    assert len(errors) == 1 and "returned something that is no JSON" in errors[0]
+    assert left == {}
+
+
+async def test_a_thread_that_is_left_behind_at_its_deadline_saves_nothing() -> None:
+    release, over = threading.Event(), threading.Event()
+
+    @agent(name="count", stateful=True)
+    def late(task: Task) -> None:
+        task.state["early"] = 1
+        release.wait()
+        task.state["late"] = 1
+        over.set()
+
+    stage = Keeping(chain({}, timeout=0.01), [late])
+    ran = await stage.run()
+    release.set()
+    await asyncio.to_thread(over.wait)
+    assert (ran.errors, kept(stage)) == ([("s0", "step_timed_out")], {})
 
 
 async def test_the_next_attempt_begins_with_what_was_saved() -> None:
@@ -351,6 +375,12 @@ async def test_agents_of_one_kind_keep_their_states_by_name_whatever_that_is() -
     for turn in (10, 20):
         ran = await stage.run(thread=str(turn))
         assert set(ran.summary.outputs.values()) == {turn}
+
+
+async def test_what_others_put_below_the_state_of_an_agent_is_none_of_it() -> None:
+    stage = Keeping(chain({}), [count])
+    stage.store.put(("stretto", "agents", "count", "below"), "calls", {"value": 40})
+    assert (await stage.run()).output == 1
 
 
 async def test_a_call_in_plain_code_may_bring_a_state_of_its_own() -> None:

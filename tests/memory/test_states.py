@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 from stretto.errors import ConfigurationError
 from stretto.memory.redis_client import open_redis
 from stretto.memory.redis_states import RedisStates
-from stretto.memory.sqlite_states import open_sqlite_states
+from stretto.memory.sqlite_states import SqliteStates, open_sqlite_states
 from stretto.memory.states import open_states
 from tests.fakes.redis_server import RedisServer, running_redis
 
@@ -161,6 +161,20 @@ async def test_a_batch_that_fails_in_the_middle_leaves_nothing_behind(tmp_path: 
         assert await values(store, *A) == {"old": {"n": 1}}
 
 
+def test_tables_that_could_not_all_be_created_are_not_there_at_all(tmp_path: Path) -> None:
+    class Broken(SqliteStates):
+        MIGRATIONS = [*SqliteStates.MIGRATIONS, "no SQL"]
+
+    path = tmp_path / "states.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        with pytest.raises(sqlite3.OperationalError, match="syntax error"):
+            Broken(connection).setup()
+        assert connection.execute("SELECT * FROM sqlite_master").fetchall() == []
+    states = open_sqlite_states(path)
+    states.put(A, "k", {})
+    states.conn.close()
+
+
 async def test_a_damaged_file_is_refused_in_one_sentence(tmp_path: Path) -> None:
     path = tmp_path / "x.db"
     path.write_bytes(b"no database at all, but long enough " * 100)
@@ -218,6 +232,18 @@ async def test_redis_has_a_hash_for_each_namespace_and_no_module(server: RedisSe
             'stretto:{store}:["stretto", "agents", "b"]',
             "stretto:{store}:namespaces",
         ]
+
+
+async def test_a_batch_that_redis_refuses_in_the_middle_leaves_nothing_behind(
+    server: RedisServer,
+) -> None:
+    async with open_redis(server.url, 5) as client:
+        store = RedisStates(client)
+        await store.abatch([PutOp(A, "old", {"n": 1})])
+        await client.config_set("maxmemory", 1)  # from now on it takes no new data
+        with pytest.raises(RedisError):
+            await store.abatch([PutOp(A, "old", None), PutOp(A, "new", {})])
+        assert await values(store, *A) == {"old": {"n": 1}}
 
 
 async def test_a_redis_that_goes_away_is_told_and_used_again_when_it_is_back(
