@@ -25,6 +25,7 @@ from stretto.memory.store.values import (
 MANY: Final = 1_000_000
 TICK: Final = 1e-6
 """Seconds, the finest that a time of an item tells."""
+DIGITS: Final = 6
 
 
 @dataclass(slots=True)
@@ -46,7 +47,8 @@ class Clock:
 
     def stamp(self, now: float, after: float = 0.0) -> float:
         """Give ``now``, or the first time behind the last write and behind ``after``."""
-        self.stamped = max(now, self.stamped + TICK, after + TICK)
+        # The embedded engine reads longer numbers back inexactly.
+        self.stamped = round(max(now, self.stamped + TICK, after + TICK), DIGITS)
         return self.stamped
 
     def is_time_to_sweep(self, now: float) -> bool:
@@ -120,7 +122,7 @@ class Batch:
                 ids = {record.id, *part_ids(record.id, record.payload.get("parts", 0))}
                 by_ttl.setdefault(ttl, set()).update(ids)
         for ttl, ids in by_ttl.items():
-            engine.set_payload(sorted(ids), {"expires_at": self.now + ttl * MINUTE})
+            engine.set_payload(sorted(ids), {"expires_at": expiry(self.now, ttl)})
 
     def _touched(self) -> Iterator[Record]:
         for get in self.gets.values():
@@ -140,7 +142,7 @@ class Batch:
             if put.value_json is None:
                 gone += [put.id] if before is not None else []
                 continue
-            points += points_of(put, *self._times(put.id))
+            points += points_of(put, *self._times(put.id), expiry(self.now, put.ttl))
         if points:
             engine.upsert(points)
         if stale := set(gone) - {point.id for point in points}:
@@ -154,6 +156,11 @@ class Batch:
             return updated, updated
         updated = self.clock.stamp(self.now, after=before.payload["updated_at"])
         return before.payload["created_at"], updated
+
+
+def expiry(now: float, ttl: float | None) -> float | None:
+    """Give when a value expires that is to live for ``ttl`` minutes; None for never."""
+    return None if ttl is None else round(now + ttl * MINUTE, DIGITS)
 
 
 def namespaces(engine: Engine, op: ListNamespacesOp, now: float | None) -> list[paths.Namespace]:

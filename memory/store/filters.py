@@ -6,6 +6,7 @@ correctness.
 """
 
 import math
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import ge, gt, le, lt
 from typing import Any, Final, cast
@@ -16,13 +17,13 @@ from stretto.memory.backend.types import Condition, Match, Missing, Range
 MIRROR: Final = "value"
 MAX_TEXT: Final = 256
 MAX_DEPTH: Final = 8
+LARGEST: Final = sys.float_info.max
 _ORDERS: Final[dict[str, Callable[[Any, Any], bool]]] = {
     "$gt": gt,
     "$gte": ge,
     "$lt": lt,
     "$lte": le,
 }
-_BOUNDS: Final = {"$gt": "gte", "$gte": "gte", "$lt": "lte", "$lte": "lte"}
 _OPERATORS: Final = frozenset({"$eq", "$ne", *_ORDERS})
 
 
@@ -126,9 +127,9 @@ def _conditions(field: str, wanted: Mapping[str, Any], depth: int) -> Iterator[C
 def _operation(place: str, name: str, bound: Any) -> Iterator[Condition]:
     if name == "$eq" and not isinstance(bound, Mapping):
         yield from _equal(place, bound)
-    elif name in _BOUNDS and isinstance(number := _scalar(bound), float):
-        # Inclusive, since two integers may be one float.
-        yield Range(place, **{_BOUNDS[name]: number})
+    elif name in _ORDERS and isinstance(number := _scalar(bound), float):
+        low, high = _about(number)
+        yield Range(place, gte=low) if name in ("$gt", "$gte") else Range(place, lte=high)
 
 
 def _equal(place: str, wanted: Any) -> Iterator[Condition]:
@@ -139,9 +140,16 @@ def _equal(place: str, wanted: Any) -> Iterator[Condition]:
             if isinstance(text := _scalar(item), str):
                 yield Match(place, text)
     elif isinstance(seen := _scalar(wanted), float):
-        yield Range(place, gte=seen, lte=seen)
+        low, high = _about(seen)
+        yield Range(place, gte=low, lte=high)
     elif seen is not None:
         yield Match(place, seen)
+
+
+def _about(number: float) -> tuple[float, float]:
+    """Give bounds around a number, since engines keep numbers less exactly than values do."""
+    margin = abs(number) * 1e-9
+    return max(number - margin, -LARGEST), min(number + margin, LARGEST)
 
 
 def _scalar(value: Any) -> str | float | None:

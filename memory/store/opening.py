@@ -7,7 +7,7 @@ from typing import Any, cast
 from langgraph.store.base import IndexConfig, TTLConfig
 from pydantic import SecretStr
 
-from stretto.memory.backend import open_backend
+from stretto.memory.backend.opening import open_backend
 from stretto.memory.embeddings import Embedder, open_embedder
 from stretto.memory.lexical import LexicalEncoder
 from stretto.memory.store.embedding import embedder_of

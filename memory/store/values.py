@@ -76,14 +76,15 @@ def exact_json(op: PutOp) -> str:
         ) from error
 
 
-def points_of(put: Put, created_at: float, updated_at: float) -> list[Point]:
+def points_of(
+    put: Put, created_at: float, updated_at: float, expires_at: float | None
+) -> list[Point]:
     """Give the points that hold a value: one, and one more for each of several texts."""
     shared: dict[str, Any] = {"ns_prefixes": prefixes(put.namespace)}
     if put.mirror is not None:
         shared[MIRROR] = put.mirror
-    if put.ttl is not None:
-        shared["expires_at"] = updated_at + put.ttl * MINUTE
-        shared["ttl_minutes"] = put.ttl
+    if expires_at is not None:
+        shared |= {"expires_at": expires_at, "ttl_minutes": put.ttl}
     payload = shared | {
         "stretto": VALUE,
         "ns_path": join(put.namespace),

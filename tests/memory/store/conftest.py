@@ -1,12 +1,13 @@
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from langgraph.store.base import BaseStore
+from langgraph.store.base import BaseStore, PutOp
 from langgraph.store.memory import InMemoryStore
 
-from stretto.memory.backend import open_backend
+from stretto.memory.backend.opening import open_backend
 from stretto.memory.store import QdrantStore
 from tests.memory.store.stores import Opener, dims_of
 
@@ -38,10 +39,27 @@ def qdrant(opened: Opener) -> QdrantStore:
     return opened()
 
 
-@pytest.fixture(params=[*ENGINES, "reference"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[BaseStore]:
-    if request.param == "reference":
+@contextmanager
+def peer(kind: str, folder: Path) -> Iterator[BaseStore]:
+    if kind == "reference":
         yield InMemoryStore()
         return
-    with QdrantStore(open_backend(tmp_path / "memory", None, None, None)) as found:
+    with QdrantStore(open_backend(folder, None, None, None)) as found:
+        yield found
+
+
+@pytest.fixture(params=[*ENGINES, "reference"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[BaseStore]:
+    with peer(request.param, tmp_path / "memory") as found:
+        yield found
+
+
+@pytest.fixture(params=[*ENGINES, "reference"], scope="module")
+def filled(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[BaseStore]:
+    """A store that holds the ``HELD`` of a test module, for tests that only read."""
+    with peer(request.param, tmp_path_factory.mktemp("memory")) as found:
+        held: list[PutOp] = request.module.HELD
+        found.batch(held)
         yield found

@@ -1,9 +1,11 @@
 """Filters mean what they say, whether or not the engine can express them."""
 
+import random
 from typing import Any
 
 import pytest
-from langgraph.store.base import BaseStore
+from langgraph.store.base import BaseStore, PutOp
+from langgraph.store.memory import InMemoryStore
 
 from stretto.errors import InputInvalid
 from stretto.memory.backend.types import Condition, Match, Missing, Range
@@ -85,23 +87,39 @@ COMPARED: list[tuple[dict[str, Any], str]] = [
 ]
 
 
+def name(given: Any) -> str:
+    return str(given)[:40]
+
+
+HELD = [PutOp(PLACE, key, value) for key, value in ITEMS.items()]
+
+
 def found(store: BaseStore, wanted: dict[str, Any]) -> str:
-    for key, value in ITEMS.items():
-        store.put(PLACE, key, value)
     return "".join(sorted(item.key for item in store.search(PLACE, filter=wanted)))
 
 
-@pytest.mark.parametrize(("wanted", "expected"), FILTERS, ids=str)
-def test_a_filter_is_exact(store: BaseStore, wanted: dict[str, Any], expected: str) -> None:
-    assert found(store, wanted) == expected
+@pytest.mark.parametrize(("wanted", "expected"), FILTERS, ids=name)
+def test_a_filter_is_exact(filled: BaseStore, wanted: dict[str, Any], expected: str) -> None:
+    assert found(filled, wanted) == expected
 
 
-@pytest.mark.parametrize(("wanted", "expected"), COMPARED, ids=str)
+@pytest.mark.parametrize(("wanted", "expected"), COMPARED, ids=name)
 def test_an_order_is_one_of_numbers_or_of_texts_and_true_is_no_number(
-    qdrant: BaseStore, wanted: dict[str, Any], expected: str
+    filled: BaseStore, wanted: dict[str, Any], expected: str
 ) -> None:
-    # The reference compares everything as a float, and fails where that is impossible.
-    assert found(qdrant, wanted) == expected
+    if isinstance(filled, InMemoryStore):
+        pytest.skip("compares everything as a float, and fails where that is impossible")
+    assert found(filled, wanted) == expected
+
+
+def test_numbers_of_all_their_digits_are_found(qdrant: BaseStore) -> None:
+    numbers = [random.Random(seed).uniform(-1e9, 1e9) for seed in range(200)]
+    for number in numbers:
+        qdrant.put(PLACE, str(number), {"n": number})
+    for number in numbers:
+        assert [item.value for item in qdrant.search(PLACE, filter={"n": number})] == [
+            {"n": number}
+        ]
 
 
 def test_a_filter_holds_for_a_query_too(qdrant: BaseStore) -> None:
@@ -142,8 +160,10 @@ def test_what_the_engine_cannot_filter_is_paged_all_the_same(
     [
         ({"a": "x"}, [Match('value."a"', "x")]),
         ({"a": True}, [Match('value."a"', "b:true")]),
-        ({"a": 1}, [Range('value."a"', gte=1.0, lte=1.0)]),
-        ({"a": {"$gt": 1, "$lt": 2}}, [Range('value."a"', gte=1.0), Range('value."a"', lte=2.0)]),
+        ({"a": 0}, [Range('value."a"', gte=0.0, lte=0.0)]),
+        ({"a": 1}, [Range('value."a"', gte=1 - 1e-9, lte=1 + 1e-9)]),
+        ({"a": {"$gt": 1}}, [Range('value."a"', gte=1 - 1e-9)]),
+        ({"a": {"$lte": -1}}, [Range('value."a"', lte=-1 + 1e-9)]),
         ({"a": None}, [Missing('value."a"')]),
         ({"a": {"b.c": "x"}}, [Match('value."a"."b.c"', "x")]),
         ({"a": ["x", 1]}, [Match('value."a"', "x")]),

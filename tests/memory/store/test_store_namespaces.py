@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from langgraph.store.base import BaseStore, ListNamespacesOp, MatchCondition
+from langgraph.store.base import BaseStore, ListNamespacesOp, MatchCondition, PutOp
 
 from stretto.memory.store.paths import join, split
 
@@ -14,6 +14,7 @@ TREE = [
     ("beta", "docs", "drafts", "old", "public"),
     ("beta", "docs", "public"),
 ]
+HELD = [PutOp(namespace, "k", {"n": 1}) for namespace in TREE]
 
 
 def fill(store: BaseStore, namespaces: list[tuple[str, ...]]) -> None:
@@ -92,10 +93,9 @@ def test_a_label_is_its_text_and_nothing_else(store: BaseStore, label: str, deco
     ],
 )
 def test_namespaces_are_listed_by_both_ends(
-    store: BaseStore, asked: dict[str, Any], count: int
+    filled: BaseStore, asked: dict[str, Any], count: int
 ) -> None:
-    fill(store, TREE)
-    listed = store.list_namespaces(**asked)
+    listed = filled.list_namespaces(**asked)
     assert len(set(listed)) == len(listed) == count
 
 

@@ -19,7 +19,7 @@ from langgraph.store.base import (
 )
 from langgraph.store.memory import InMemoryStore
 
-from stretto.memory.backend import open_backend
+from stretto.memory.backend.opening import open_backend
 from stretto.memory.store import QdrantStore
 from stretto.memory.store.filters import matches
 
