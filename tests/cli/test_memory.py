@@ -3,7 +3,6 @@
 import json
 import re
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.cli.test_display import on_terminal
+from tests.fakes.holding import held
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -179,38 +179,19 @@ def test_settings_let_every_run_be_remembered(stretto: Command) -> None:
 
 
 @pytest.fixture
-def held(project: Path) -> "Iterator[subprocess.Popen[str]]":
-    """A process that has the memory of the project."""
-    program = (
-        "import asyncio, sys\n"
-        "from stretto.memory.recollection import Memory\n"
-        "async def hold():\n"
-        "    async with Memory('.stretto/memory') as memory:\n"
-        "        await memory.remember('held')\n"
-        "        print('held', flush=True)\n"
-        "        await asyncio.to_thread(sys.stdin.read)\n"
-        "asyncio.run(hold())\n"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", program],
-        cwd=project,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "held\n"
+def holder(project: Path) -> Iterator[int]:
+    """The id of a process that has the memory of the project."""
+    with held(project / ".stretto" / "memory") as process:
         yield process
-        process.communicate("", timeout=30)
 
 
 def test_a_memory_in_use_ends_in_a_message_that_says_who_has_it(
-    stretto: Command, held: "subprocess.Popen[str]"
+    stretto: Command, holder: int
 ) -> None:
     for words in (("recall", "x"), ("remember", "x"), ("stats",), ("compact",)):
         done = stretto("memory", *words)
         assert (done.returncode, done.stdout) == (1, "")
-        assert str(held.pid) in done.stderr
+        assert str(holder) in done.stderr
         assert "QDRANT_URL" in done.stderr
         assert len(done.stderr.splitlines()) == 1
     doctor = stretto("doctor")
@@ -219,7 +200,7 @@ def test_a_memory_in_use_ends_in_a_message_that_says_who_has_it(
     assert doctor.returncode == 0
 
 
-def test_two_runs_at_once_both_succeed(stretto: Command, held: "subprocess.Popen[str]") -> None:
+def test_two_runs_at_once_both_succeed(stretto: Command, holder: int) -> None:
     done = stretto("run", "account_analysis", "-i", "account_id=ACC-1188", "--events")
     events = [json.loads(line) for line in done.stdout.splitlines()]
     assert done.returncode == 0
@@ -266,9 +247,7 @@ def test_a_person_sees_a_table(stretto: Command, project: Path) -> None:
     assert "[bold]tea[/bold]." in seen
 
 
-def test_a_person_sees_why_a_step_went_on_without_memory(
-    project: Path, held: "subprocess.Popen[str]"
-) -> None:
+def test_a_person_sees_why_a_step_went_on_without_memory(project: Path, holder: int) -> None:
     _, seen = on_terminal(project, "run", "account_analysis", "-i", "account_id=ACC-1188")
     assert "'history' went on without memory" in seen
-    assert str(held.pid) in seen
+    assert str(holder) in seen

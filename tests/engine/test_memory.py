@@ -17,6 +17,7 @@ from stretto.agents.shipped import shipped_agents
 from stretto.config import Settings
 from stretto.memory.item import Scope
 from stretto.memory.recollection import Memory
+from tests.fakes.holding import held
 
 
 @agent
@@ -155,7 +156,7 @@ async def test_the_history_of_an_account_is_remembered_once(tmp_path: Path) -> N
     assert before == after
     assert first.outputs["history"] == second.outputs["history"]
     assert {line["subject"] for line in before} == {"ACC-1188"}
-    assert {line["tenant"] for line in before} == {"crm"}
+    assert {line["scope"]["tenant"] for line in before} == {"crm"}
     assert "memory_degraded" not in [event.event for event in events]
 
 
@@ -174,38 +175,16 @@ async def test_the_history_is_weighed_as_it_is_where_there_is_no_memory(tmp_path
     assert set(known.outputs["history"]) == set(without.outputs["history"])
 
 
-OTHER = """
-import asyncio, sys
-from stretto.memory.recollection import Memory
-
-async def hold():
-    async with Memory(sys.argv[1]) as memory:
-        await memory.remember("held")
-        print("held", flush=True)
-        await asyncio.to_thread(sys.stdin.read)
-
-asyncio.run(hold())
-"""
-
-
 async def test_of_two_processes_the_second_goes_on_without_memory(tmp_path: Path) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", OTHER, str(tmp_path / "memory")],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as other:
-        assert other.stdout is not None
-        assert other.stdout.readline() == "held\n"
+    with held(tmp_path / "memory") as other:
         async with Engine(home=tmp_path, model="offline") as engine:
             result = await engine.run("account_analysis", ACCOUNT)
             events = await events_of(engine, result.run_id)
             logs = [line.message for line in await engine.logs(result.run_id)]
-        other.communicate("", timeout=30)
     assert result.success
     assert result.outputs["history"]["found"] == 8
     (told,) = [event for event in events if event.event == "memory_degraded"]
-    assert str(other.pid) in told.data["reason"]
+    assert str(other) in told.data["reason"]
     assert "QDRANT_URL" in told.data["reason"]
     assert any("goes on without memory" in line for line in logs)
 
@@ -278,8 +257,7 @@ async def test_runs_are_not_remembered_unless_somebody_wants_it(tmp_path: Path) 
 async def test_a_run_that_cannot_be_remembered_is_a_line_in_the_log(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with Memory(tmp_path / "memory") as memory:
-        await memory.remember("it is taken")
+    with held(tmp_path / "memory"):
         caplog.set_level(logging.WARNING, "stretto.engine.episodes")
         async with Engine([has_none], home=tmp_path, remember_runs=True) as engine:
             result = await engine.run(flow("f", "has_none"))
