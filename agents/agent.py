@@ -1,7 +1,7 @@
 """What an agent is: a function of a task, or a class."""
 
 from collections.abc import Callable
-from typing import Any, Protocol, overload, runtime_checkable
+from typing import Any, ClassVar, Protocol, overload, runtime_checkable
 
 from stretto.agents.task import Emit, Notify, Task, discard
 
@@ -45,10 +45,14 @@ class Agent:
     A call sees what was saved when it began; the keys that it changed are saved when it succeeded,
     before its step counts as done. Of calls at the same time the last to save a key wins.
     """
+    no_actions: ClassVar[frozenset[str]] = frozenset()
+    """The methods that a base class has for its own work: no step can ask for them as actions."""
 
 
 class PreparedAgent(Agent):
     """An agent that opens something before its first call; an engine lets it before a run."""
+
+    no_actions = Agent.no_actions | {"prepare"}
 
     async def prepare(self, open_model: OpenModel | None = None) -> None:
         """Open what is needed, once.
@@ -61,6 +65,11 @@ class PreparedAgent(Agent):
 
         """
         raise NotImplementedError
+
+    @property
+    def endpoints(self) -> tuple[str, ...]:
+        """The URLs of the services it may ask once it is prepared; empty where none is known."""
+        return ()
 
 
 @runtime_checkable

@@ -57,7 +57,7 @@ def decode_body(response: httpx2.Response, content: bytes) -> Any:
             raise _broken(response, f"is called {kind} but is no JSON") from None
     try:
         return content.decode(response.charset_encoding or "utf-8", errors="replace")
-    except LookupError:
+    except (LookupError, UnicodeError):  # unknown, or no charset of texts
         return content.decode("utf-8", errors="replace")
 
 

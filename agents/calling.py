@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any
 
-from stretto.agents.agent import FunctionAgent, Task
+from stretto.agents.agent import Agent, FunctionAgent, Task
 from stretto.agents.threads import in_thread
 from stretto.errors import ConfigurationError
 
@@ -20,22 +20,41 @@ def entry_point(target: Any, action: str | None) -> Callable[[Task], Any]:
         action: the step's action, or None.
 
     Raises:
-        ConfigurationError: the agent has neither that method nor ``run`` nor ``execute``.
+        ConfigurationError: the agent has neither that method nor ``run`` nor ``execute``, or what
+            has this name is no action.
 
     """
     if isinstance(target, FunctionAgent):
         return target.function
+    if (problem := action_problem(target, action)) is not None:
+        raise ConfigurationError(problem)
     public = action if action and action.isidentifier() and not action.startswith("_") else None
     for name in (public, "run", "execute"):
         method: Callable[[Task], Any] | None = getattr(target, name, None) if name else None
-        if method is not None and callable(method) and name not in _NOT_ACTIONS:
+        if callable(method):
             return method
     offered = type(target).__name__
     wanted = f"'{action}', " if action else ""
     raise ConfigurationError(f"agent {offered} has no method {wanted}'run' or 'execute' to call")
 
 
-_NOT_ACTIONS = frozenset({"name", "capabilities", "max_concurrent_tasks", "killable", "stateful"})
+def action_problem(target: Any, action: str | None) -> str | None:
+    """Say why an action cannot be asked of an agent; None when nothing speaks against it.
+
+    A method that a base class works with is no action, also where a subclass has its own of it.
+
+    Args:
+        target: the agent.
+        action: the step's action, or None.
+
+    """
+    if not isinstance(target, Agent) or action not in target.no_actions:
+        return None
+    named = target.name or type(target).__name__
+    return (
+        f"'{action}' is a method of agent '{named}' for its own work and no action;"
+        " leave 'action' out, or name one of its actions"
+    )
 
 
 async def call(target: Any, task: Task) -> Any:

@@ -51,8 +51,9 @@ class Secrets:
         if not self._references:
             return value
         if isinstance(value, str):
-            for secret, reference in self._references.items():
-                value = value.replace(secret, reference)
+            # The longest first: what is left of it behind a shorter one would be seen.
+            for secret in sorted(self._references, key=len, reverse=True):
+                value = value.replace(secret, self._references[secret])
             return value
         if _is_dict(value):
             return {self.hide(key): self.hide(item) for key, item in value.items()}

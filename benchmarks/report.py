@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from benchmarks.measure import Samples, medians, ratio
 
-LANGGRAPH, STRETTO = "LangGraph", "Stretto"
-COLUMNS = ("asyncio", "LangGraph", "Stretto", "Stretto Engine")
+LANGGRAPH, STRETTO, CLIENT = "LangGraph", "Stretto", "langchain-openai"
+COLUMNS = ("asyncio", "langchain-openai", "LangGraph", "Stretto", "Stretto Engine")
 START, END = "<!-- results: written by `python -m benchmarks --write-docs` -->", "<!-- /results -->"
 
 
@@ -20,10 +20,7 @@ class Target:
 
     limit: float
     on: Literal["value", "ratio"] = "value"
-    """Whether it bounds the figure itself or its ratio to plain LangGraph."""
-
-    def __str__(self) -> str:
-        return f"≤ {self.limit:g}" + (" x LangGraph" if self.on == "ratio" else "")
+    """Whether it bounds the figure itself or its ratio to that of the peer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +35,20 @@ class Row:
     target: Target | None = None
     subject: str = STRETTO
     """Whose figure is judged."""
+    peer: str = LANGGRAPH
+    """Whose figure it is compared with."""
 
     @property
     def ratio(self) -> float | None:
-        """What the subject took over what plain LangGraph took in the same round."""
-        return ratio(self.samples, self.subject, LANGGRAPH)
+        """What the subject took over what the peer took in the same round."""
+        return ratio(self.samples, self.subject, self.peer)
+
+    @property
+    def aim(self) -> str | None:
+        """The target in words; None without one."""
+        if self.target is None:
+            return None
+        return f"≤ {self.target.limit:g}" + (f" x {self.peer}" if self.target.on == "ratio" else "")
 
     @property
     def met(self) -> bool | None:
@@ -61,8 +67,9 @@ class Row:
             "medians": {name: _rounded(value) for name, value in medians(self.samples).items()},
             "rounds": {k: [_rounded(v) for v in values] for k, values in self.samples.items()},
             "subject": self.subject,
-            "ratio_to_langgraph": None if self.ratio is None else _rounded(self.ratio),
-            "target": None if self.target is None else str(self.target),
+            "peer": self.peer,
+            "ratio_to_peer": None if self.ratio is None else _rounded(self.ratio),
+            "target": self.aim,
             "met": self.met,
         }
 
@@ -110,8 +117,7 @@ def _cells(row: Row) -> list[str]:
     figures = [_shown(values[name]) if name in values else "" for name in COLUMNS]
     compared = "" if row.ratio is None else f"{row.ratio:.2f}"
     met = "" if row.met is None else "yes" if row.met else "**no**"
-    target = "" if row.target is None else str(row.target)
-    return [row.scenario, row.case, row.unit, *figures, compared, target, met]
+    return [row.scenario, row.case, row.unit, *figures, compared, row.aim or "", met]
 
 
 def _shown(value: float) -> str:

@@ -1,20 +1,23 @@
 """One call of an agent: choice, slot, breaker, deadline, retries by cause, cached results."""
 
 import hashlib
+import re
 import time
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import tenacity
+from langgraph.errors import GraphBubbleUp
 from pydantic_core import to_json
 
 from stretto.agents.agent import Emit, Notify, Task, discard
 from stretto.agents.gate import ModelGate
 from stretto.agents.registry import RegisteredAgent
 from stretto.errors import BudgetExceeded, CircuitOpen, StepTimedOut
+from stretto.graphs.backoff import wait_before_retry
 from stretto.graphs.budgets import ask_for_more, check_budget
-from stretto.graphs.causes import describe, is_retryable, retry_after
+from stretto.graphs.causes import describe, is_retryable
 from stretto.graphs.deadline import Overdue, Voice, before_deadline, run_agent
 from stretto.graphs.jsonable import as_json, copied
 from stretto.graphs.kept import Kept, keeping
@@ -23,8 +26,9 @@ from stretto.graphs.spec import OtherAgent, Retry
 if TYPE_CHECKING:
     from stretto.graphs.call import StepCall
 
-CACHE = "stretto", "results"
-"""The namespace of results in the host's cache."""
+CACHE = "stretto", "results"  # the namespace in the host's cache
+ANY_HOST = "http"
+"""Who sends a request whose host is known only when it is sent."""
 CacheKey = tuple[tuple[str, ...], str]
 
 
@@ -115,13 +119,11 @@ class Attempts:
             call.release(slot)
 
     def _guarded(self, agent: RegisteredAgent) -> str:
-        """Name what a breaker guards: the agent, or the host that an HTTP step calls."""
-        url = self.task.params.get("url") if self.call.plan.step.http is not None else None
-        if not isinstance(url, str):
+        """Name what a breaker guards: the agent, with the host that only this call knows."""
+        url = self.task.params.get("url")
+        if agent.name != ANY_HOST or self.call.plan.step.http is None or not isinstance(url, str):
             return agent.name
-        # The host is what stands between the scheme and the path, behind what is secret.
-        host = url.partition("://")[2].partition("/")[0].rpartition("@")[2]
-        return f"{agent.name}|{host}"
+        return f"{agent.name}|{host_of(url)}"
 
     async def _call_agent(self, agent: RegisteredAgent, kept: Kept | None = None) -> Any:
         call, health = self.call, self.call.services.health
@@ -136,6 +138,8 @@ class Attempts:
             if kept is not None:
                 kept.seal()
             output = as_json(given, agent.name)
+        except (GraphBubbleUp, BudgetExceeded, CircuitOpen):  # it waits or is refused
+            raise
         except Exception as error:
             health.failed(agent.name, *describe(error))
             raise
@@ -178,6 +182,11 @@ class Attempts:
             return
         ttl = None if policy.ttl is None else max(1, round(policy.ttl))
         await cache.aset({key: ({"output": output, "agent": self.call.agent}, ttl)})
+
+
+def host_of(url: str) -> str:
+    """Give the host of a URL with its port: what is between scheme and path, behind a secret."""
+    return re.split("[/?#]", url.partition("://")[2], maxsplit=1)[0].rpartition("@")[2].lower()
 
 
 def own_copy(task: Task, call: "StepCall") -> Task:
@@ -229,22 +238,3 @@ def notifier(call: "StepCall") -> Notify:
             call.scope.emit("agent_stream", call.path, {**facts, **data})
 
     return notify
-
-
-def wait_before_retry(retry: Retry, state: tenacity.RetryCallState) -> float:
-    """Give the seconds to wait after a failed attempt.
-
-    Exponential backoff doubles the delay with every attempt, linear adds it; jitter adds up to a
-    quarter. A server's Retry-After is honoured, and nothing waits longer than ``max_delay``.
-    """
-    waits: dict[str, Any] = {
-        "exponential": tenacity.wait_exponential(multiplier=retry.delay, max=retry.max_delay),
-        "linear": tenacity.wait_incrementing(retry.delay, retry.delay, retry.max_delay),
-        "fixed": tenacity.wait_fixed(retry.delay),
-    }
-    wait: float = waits[retry.backoff](state)
-    if retry.jitter:
-        wait += tenacity.wait_random(0, wait / 4)(state)
-    error = state.outcome.exception() if state.outcome else None
-    asked = retry_after(error) if error else None
-    return min(max(wait, asked or 0.0), retry.max_delay)

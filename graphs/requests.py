@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from stretto.agents.agent import FunctionAgent, Task
 from stretto.agents.http import TIMEOUT_SECONDS, send_request
 from stretto.agents.registry import RegisteredAgent
 from stretto.agents.service import Pick
 from stretto.errors import StepFailed
-from stretto.graphs.attempts import Attempts, Result
+from stretto.graphs.attempts import ANY_HOST, Attempts, Result, host_of
 from stretto.graphs.call import StepCall, Work
 from stretto.graphs.expressions import ExpressionError, Names, compile_expression
 from stretto.graphs.names import ANSWER
@@ -65,8 +64,8 @@ def client_name(url: str) -> str:
     """
     known, template, _ = url.partition("${")
     whole = not template or "/" in known.partition("://")[2]
-    host = urlsplit(known).hostname if whole else None
-    return f"http {host}" if host else "http"
+    host = host_of(known) if whole else ""
+    return f"{ANY_HOST} {host}" if host else ANY_HOST
 
 
 def selector(text: str) -> Pick:

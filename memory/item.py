@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any
 
@@ -41,6 +41,14 @@ class Scope:
         """Give the fields that are set."""
         return _set_fields(self)
 
+    def within(self, outer: "Scope") -> "Scope":
+        """Give this scope as it holds inside another one, whose fields win."""
+        return replace(self, **outer.to_payload())
+
+
+EVERYTHING = Scope()
+"""Nobody's in particular, so everybody's."""
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -55,6 +63,10 @@ class Source:
     def to_payload(self) -> dict[str, str]:
         """Give the fields that are set."""
         return _set_fields(self)
+
+    def filled_from(self, other: "Source") -> "Source":
+        """Give this source with what another one says where this one says nothing."""
+        return replace(other, **self.to_payload())
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,8 @@ MAX_MODEL_CALLS = 12
 class LLMAgent(PreparedAgent):
     """Renders a prompt, lets a model work on it with tools, and gives its answer back."""
 
+    no_actions = PreparedAgent.no_actions | {"values", "missing_values", "answer"}
+
     def __init__(
         self,
         name: str,
@@ -116,6 +118,11 @@ class LLMAgent(PreparedAgent):
         """
         if self._conversation is None:
             self._conversation = await self._open(open_model)
+
+    @property
+    def endpoints(self) -> tuple[str, ...]:
+        """The URL of each of its models, in their order; empty where none is known."""
+        return self._conversation.endpoints if self._conversation else ()
 
     def values(self, task: Task) -> dict[str, Any]:
         """Give the values that the prompt asks for, as far as the task has them."""

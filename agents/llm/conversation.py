@@ -69,6 +69,11 @@ class Conversation:
             checkpointer=False,
         )
 
+    @property
+    def endpoints(self) -> tuple[str, ...]:
+        """The URLs of its models, in their order; empty for a provider's own or for none."""
+        return tuple(model.endpoint for model in self._models)
+
     async def ask(self, task: Task, text: str) -> Answer:
         """Let the model answer; an answer of the wrong form may be mended once.
 
@@ -116,7 +121,9 @@ class Conversation:
         )
         async for mode, part in stream:
             if mode == "messages":
-                if isinstance(part[0], AIMessageChunk):
+                # A model that a tool asks is heard here too, and is no part of the answer.
+                ours = part[1]["langgraph_node"] == "model"
+                if ours and isinstance(part[0], AIMessageChunk):
                     await _publish(task, part[0])
                 continue
             updates = cast(dict[str, dict[str, Any] | None], part).values()

@@ -89,7 +89,11 @@ class HttpTool:
             raise StepFailed(faults, code="tool_arguments")
         defaults = {n: s["default"] for n, s in self.arguments.items() if "default" in s}
         rest = defaults | arguments
-        url = _PLACE.sub(lambda place: quote(str(rest.pop(place[1])), safe=""), self.url)
+        url = _PLACE.sub(lambda place: quote(str(rest[place[1]]), safe=""), self.url)
+        if not {".", ".."}.isdisjoint(url.partition("?")[0].split("/")):
+            message = f"'{url}' would lead out of its path; no part of it may be '.' or '..'"
+            raise StepFailed(message, code="tool_arguments")
+        rest = {name: v for name, v in rest.items() if name not in _PLACE.findall(self.url)}
         has_body = self.method.upper() in _WITH_BODY
         answer = await send_request(
             method=self.method.upper(),

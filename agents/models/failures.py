@@ -11,6 +11,7 @@ from langchain_core.exceptions import ModelConnectionError, ModelTimeoutError
 from pydantic import SecretStr
 
 from stretto.agents.http import RETRYABLE, retry_after_seconds
+from stretto.agents.secrets import SHORTEST_HIDDEN
 from stretto.agents.transport import shown
 from stretto.errors import StepFailed, StrettoError
 
@@ -191,10 +192,13 @@ class _Source(NamedTuple):
         request: Any = vars(error).get("request")
         url = getattr(model, "openai_api_base", None) or getattr(request, "url", None)
         values = [v.get_secret_value() for v in vars(model).values() if isinstance(v, SecretStr)]
+        headers: Mapping[str, str] = getattr(model, "default_headers", None) or {}
+        words = (word for text in headers.values() for word in text.split())
+        values += [word for word in words if len(word) >= SHORTEST_HIDDEN]
         return cls(
             shown(httpx2.URL(str(url))) if url else "the model's service",
             next(iter(model.lc_secrets.values()), "its key"),
-            tuple(filter(None, values)),
+            tuple(sorted(filter(None, values), key=len, reverse=True)),
         )
 
     def quoted(self, text: str) -> str:

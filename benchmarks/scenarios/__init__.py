@@ -2,6 +2,7 @@
 
 from benchmarks.scenarios.guards import measure_breaker, measure_dispatch
 from benchmarks.scenarios.makespan import measure_out_of_phase, measure_random_layers
+from benchmarks.scenarios.models import measure_model_tokens
 from benchmarks.scenarios.overhead import measure_chains, measure_fan_out
 from benchmarks.scenarios.plan import Scenario
 from benchmarks.scenarios.startup import measure_compilation, measure_import
@@ -21,4 +22,5 @@ SCENARIOS: dict[str, Scenario] = {
     "i": measure_compilation,
     "j": measure_dispatch,
     "k": measure_breaker,
+    "l": measure_model_tokens,
 }

@@ -7,6 +7,7 @@ from stretto.errors import Fault
 from stretto.graphs.limits import LIMITS, Limits
 from stretto.graphs.scopes import Scope, scopes
 from stretto.graphs.spec import Workflow
+from stretto.graphs.validation.actions import action_faults
 from stretto.graphs.validation.approvals import approval_faults
 from stretto.graphs.validation.expressions import expression_faults
 from stretto.graphs.validation.kinds import kind_faults
@@ -66,3 +67,4 @@ def _all(
     if agents is not None:
         yield from agent_faults(every, agents)
         yield from prompt_faults(every, agents)
+        yield from action_faults(every, agents)

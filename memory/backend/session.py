@@ -117,6 +117,7 @@ class Session:
         await collection.create(new, kept, {**collection.values, **(values or {})})
         await self._copy(new, kept, transform)
         await collection.lead_to(new)
+        collection.wanted = kept
         await collection.drop(old)
         await collection.ensure()
 

@@ -2,13 +2,17 @@
 
 import asyncio
 import functools
+import inspect
 import threading
 from typing import Any
 
 import pytest
 
-from stretto.agents.agent import Agent, FunctionAgent, Task, agent
+from stretto.agents.agent import Agent, FunctionAgent, OpenModel, PreparedAgent, Task, agent
 from stretto.agents.calling import call, entry_point
+from stretto.agents.human import HumanAgent
+from stretto.agents.llm import LLMAgent
+from stretto.agents.service import HttpAgent
 from stretto.agents.usage import Usage
 from stretto.errors import ConfigurationError
 
@@ -94,6 +98,29 @@ class OnlyExecute:
 )
 async def test_the_action_names_the_method_else_run(action: str | None, called: str) -> None:
     assert await call(Both(), Task(action)) == called
+
+
+class Helpful(LLMAgent):
+    def values(self, task: Task) -> dict[str, Any]:
+        return {}
+
+    async def prepare(self, open_model: OpenModel | None = None) -> None: ...
+
+    async def summarize(self, task: Task) -> str:
+        return "summarize"
+
+
+@pytest.mark.parametrize("action", ["answer", "values", "prepare", "missing_values"])
+async def test_what_a_base_class_works_with_is_no_action(action: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"'{action}' is a method of agent 'helpful' for"):
+        await call(Helpful("helpful", "Hi.", "offline"), Task(action))
+    assert await call(Helpful("helpful", "Hi.", "offline"), Task("summarize")) == "summarize"
+
+
+def test_every_method_of_a_base_class_is_known_to_be_none() -> None:
+    for base in (Agent, PreparedAgent, LLMAgent, HttpAgent, HumanAgent):
+        methods = {name for name, _ in inspect.getmembers(base, callable) if name[0] != "_"}
+        assert methods - {"run"} == base.no_actions
 
 
 async def test_execute_is_called_where_there_is_nothing_else() -> None:

@@ -236,3 +236,16 @@ def test_a_tool_that_no_model_can_be_told_of_is_refused(
 def test_an_output_that_is_no_schema_is_refused(output: Any, message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         asking(ScriptedModel("x"), output=output)
+
+
+async def test_what_a_model_inside_a_tool_says_is_no_part_of_the_answer() -> None:
+    inner = ScriptedModel(["a secret thought"])
+
+    async def think(word: str) -> str:
+        """Think about a word."""
+        return (await inner.ainvoke(word)).text
+
+    watched = Watched()
+    model = ScriptedModel([calls("think", word="glee"), "It is joy."])
+    await asking(model, tools=[think]).run(watched.task)
+    assert "".join(watched.said) == "It is joy."

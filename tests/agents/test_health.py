@@ -1,10 +1,11 @@
 """How agents have been doing is noted call by call, and handed out to be kept."""
 
 import pytest
+from langgraph.types import interrupt
 
 from stretto.agents.agent import FunctionAgent, Task
 from stretto.agents.health import AgentRow, HealthBook, condition
-from stretto.errors import StepFailed
+from stretto.errors import BudgetExceeded, CircuitOpen, StepFailed
 from stretto.graphs.compile import make_services
 from tests.graphs.running import Stage
 
@@ -88,3 +89,20 @@ async def test_a_run_passes_over_an_agent_that_is_left_alone() -> None:
     ran = await one_by_one.run()
     assert called == ["ill"] * 5 + ["well"] * 7
     assert {code for _, code in ran.errors} == {"agent_failed"}
+
+
+async def test_a_call_that_waits_for_a_person_or_was_refused_is_no_failure() -> None:
+    async def asking(task: Task) -> object:
+        return interrupt("may I?")
+
+    async def spent(task: Task) -> None:
+        raise BudgetExceeded("the run has used its budget")
+
+    async def refused(task: Task) -> None:
+        raise CircuitOpen("its model is left alone")
+
+    services = make_services([FunctionAgent(f) for f in (asking, spent, refused)])
+    for name in ("asking", "spent", "refused"):
+        step = {"id": "a", "agent": name, "on_error": "continue"}
+        await Stage([step], [], services=services).run()
+        assert services.health.of(name) == AgentRow(name=name)

@@ -362,6 +362,22 @@ async def test_a_secret_that_the_server_repeats_is_a_reference_again(canary: Can
     assert answer["headers"]["x-seen"] == "secret://KEY"
 
 
+async def test_a_secret_that_begins_with_another_one_is_hidden_whole(canary: Canary) -> None:
+    canary.answer("/", b"abcdef-123456", content_type="text/plain")
+    values = {"SHORT": "abcdef", "LONG": "abcdef-123456"}
+    headers = {"x-a": "secret://SHORT", "x-b": "secret://LONG"}
+    answer = await get(canary.url(), headers=headers, resolve_secret=values.__getitem__)
+    assert answer["body"] == "secret://LONG"
+
+
+@pytest.mark.parametrize("charset", ["undefined", "idna", "punycode", "nonsense"])
+async def test_text_in_a_charset_that_cannot_be_read_is_read_as_utf8(
+    canary: Canary, charset: str
+) -> None:
+    canary.answer("/", b"\xffok", content_type=f"text/plain; charset={charset}")
+    assert (await get(canary.url()))["body"] == "\ufffdok"
+
+
 async def test_a_redirect_cannot_put_a_secret_into_an_error(canary: Canary) -> None:
     canary.answer("/out", status=302, location="ftp://elsewhere.example/k-123456")
     with pytest.raises(StepFailed) as failed:

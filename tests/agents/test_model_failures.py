@@ -62,6 +62,14 @@ async def test_a_refused_key_is_told_by_the_name_of_its_variable(status: int) ->
     assert (failure.code, failure.retryable) == ("model_unauthorized", False)
 
 
+async def test_a_header_that_the_service_repeats_is_hidden() -> None:
+    error = {"message": "no tenant for token hush-42"}
+    async with openai_server(status=422, error=error) as server:
+        headers = {"x-token": "Token hush-42", "x-tier": "5"}
+        failure = await failure_of(model_of(server, headers=headers))
+    assert "status 422: no tenant for token ***" in failure.message
+
+
 async def test_a_failure_keeps_the_status_and_the_wait_the_service_asks_for() -> None:
     failure = await failure_with(status=503, headers={"retry-after": "7"})
     assert (failure.status_code, failure.retry_after) == (503, 7.0)

@@ -80,6 +80,33 @@ async def test_arguments_that_do_not_fit_are_not_sent(arguments: dict[str, Any])
     assert failure.value.code == "tool_arguments"
 
 
+@pytest.mark.parametrize("id_", [".", ".."])
+async def test_an_argument_cannot_leave_its_place_in_the_path(id_: str) -> None:
+    async with service() as (url, asked):
+        url = f"{url}/orders/{{order_id}}/lines"
+        tool = HttpTool("order", "Look.", url, arguments=ORDER, allow_private=True)
+        with pytest.raises(StepFailed) as failure:
+            await tool.call(order_id=id_)
+    assert (failure.value.code, asked) == ("tool_arguments", [])
+
+
+async def test_two_arguments_cannot_leave_their_place_together() -> None:
+    async with service() as (url, asked):
+        parts = {"a": {"type": "string"}, "b": {"type": "string"}}
+        tool = HttpTool("t", "Look.", f"{url}/x/{{a}}{{b}}", arguments=parts, allow_private=True)
+        with pytest.raises(StepFailed) as failure:
+            await tool.call(a=".", b=".")
+    assert (failure.value.code, asked) == ("tool_arguments", [])
+
+
+async def test_an_argument_may_stand_in_the_path_twice() -> None:
+    async with service() as (url, asked):
+        url = f"{url}/{{order_id}}/of/{{order_id}}"
+        tool = HttpTool("order", "Look.", url, arguments=ORDER, allow_private=True)
+        await tool.call(order_id="7")
+    assert asked == ["GET /7/of/7?full=false"]
+
+
 async def test_a_tool_reaches_no_private_address_unless_it_may() -> None:
     tool = HttpTool("order", "Look.", "http://127.0.0.1:1/{order_id}", arguments=ORDER)
     with pytest.raises(StepFailed) as failure:

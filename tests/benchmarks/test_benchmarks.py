@@ -9,7 +9,7 @@ from benchmarks.__main__ import main, measure_all
 from benchmarks.contenders import ASYNCIO, ENGINE, LANGGRAPH, STRETTO
 from benchmarks.journal import Journal, WrongRun
 from benchmarks.measure import measure, ratio
-from benchmarks.report import END, START, Row, Target, to_markdown, write_docs
+from benchmarks.report import CLIENT, END, START, Row, Target, to_markdown, write_docs
 from benchmarks.scenarios import SCENARIOS
 from benchmarks.workloads import chain, critical_path, fan_out, out_of_phase, random_layers
 
@@ -159,6 +159,14 @@ async def test_dispatch_and_breaker_are_measured_in_an_outage_and_a_crowd() -> N
     assert (calls, closed <= 15) == (9, True)
 
 
+async def test_tokens_of_a_model_are_compared_with_the_bare_client() -> None:
+    rows = await measure_all(["l"], rounds=1, quick=True)
+    assert [set(row.samples) for row in rows] == [{CLIENT, STRETTO}] * 2
+    target = Row("l", "c", "µs", rows[0].samples, Target(1.5, "ratio"), peer=CLIENT).aim
+    assert (target, [row.peer for row in rows]) == ("≤ 1.5 x langchain-openai", [CLIENT] * 2)
+    assert all(row.ratio and row.ratio > 0.0 for row in rows)
+
+
 def test_the_command_prints_a_table_and_writes_json_that_names_no_machine(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -170,7 +178,7 @@ def test_the_command_prints_a_table_and_writes_json_that_names_no_machine(
     assert [row["scenario"] for row in report["rows"]] == ["d"] * 4 + ["f"] * 3 + ["i"]
     for row in report["rows"]:
         assert row["medians"] == {name: values[0] for name, values in row["rounds"].items()}
-        assert row["ratio_to_langgraph"] > 0.0
+        assert row["ratio_to_peer"] > 0.0
     table = capsys.readouterr().out
     assert table.count("\n| d |") == 4
     assert "| f | 50 tokens through one step, engine | µs CPU per token |" in table
@@ -184,4 +192,4 @@ def test_a_wrong_word_on_the_command_line_is_refused(words: list[str]) -> None:
 
 
 def test_every_scenario_has_a_letter() -> None:
-    assert list(SCENARIOS) == list("abcdefghijk")
+    assert list(SCENARIOS) == list("abcdefghijkl")

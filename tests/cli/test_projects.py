@@ -84,6 +84,23 @@ def test_doctor_reports_settings_that_cannot_be_read(stretto: Command, project: 
     assert "Did you mean 'home'?" in done.stdout
 
 
+def test_doctor_opens_the_model_that_is_set_and_tries_its_address(
+    stretto: Command, project: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
+        (project / "stretto.toml").write_text(
+            '[stretto]\nmodel = "openai:tiny-1"\n[stretto.models."openai:tiny-1"]\n'
+            f'api_key = "key-1"\nbase_url = "{url}"\n',
+            encoding="utf-8",
+        )
+        content = stretto("doctor", NO_PROXY="*")
+    refused = stretto("doctor", NO_PROXY="*")
+    assert "ok    model       openai:tiny-1, key is set" in content.stdout
+    assert (content.returncode, refused.returncode) == (0, 1)
+    assert f"fail  model       the model endpoint {url} cannot be reached" in refused.stdout
+
+
 def test_doctor_asks_the_redis_that_is_configured(stretto: Command) -> None:
     with running_redis() as server:
         done = stretto("doctor", REDIS_URL=server.url)

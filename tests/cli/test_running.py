@@ -3,6 +3,7 @@
 import json
 import shlex
 import signal
+import socket
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -154,6 +155,22 @@ def test_a_second_signal_ends_the_process_though_an_agent_will_not_stop(
         process.wait(1)
     process.send_signal(signal.SIGINT)
     assert process.wait(10) == 130
+
+
+def test_a_model_named_on_the_command_line_goes_by_its_settings(
+    stretto: Command, project: Path
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}/v1"
+        (project / "stretto.toml").write_text(
+            f'[stretto.models."openai:tiny-1"]\napi_key = "key-1"\nbase_url = "{url}"\n',
+            encoding="utf-8",
+        )
+        words = ("account_analysis", "-i", "account_id=ACC-1188", "--model", "openai:tiny-1")
+        refused = stretto("run", *words, NO_PROXY="*")
+    assert (refused.returncode, refused.stdout, len(refused.stderr.splitlines())) == (2, "", 2)
+    assert f"the model endpoint {url} cannot be reached" in refused.stderr
 
 
 @pytest.mark.parametrize("model", ["bogus:x", "openai:tiny-1", "offline:fast"])

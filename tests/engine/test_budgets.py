@@ -4,10 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from langgraph.types import interrupt
 
 from stretto import Engine, Step, Task, Workflow
 from stretto.agents.agent import FunctionAgent
 from stretto.agents.usage import Usage
+from stretto.engine.earlier import look_back
 from stretto.engine.handle import RunHandle
 from stretto.errors import InputInvalid
 from stretto.graphs.spec import Budget
@@ -123,3 +125,21 @@ async def test_what_each_step_cost_is_told(tmp_path: Path) -> None:
         events = await record_events(handle.events())
     told = [e.data["usage"]["tokens"] for e in events.of("agent_completed")]
     assert told == [10, 10]
+
+
+async def test_what_a_wait_cut_short_still_counts_after_a_later_crash(tmp_path: Path) -> None:
+    async def curious(task: Task) -> Any:
+        task.usage.add(Usage(input_tokens=10, calls=1))
+        return interrupt({"really": "?"})
+
+    workflow = Workflow(name="asking", steps=(Step(id="a", agent="curious"),))
+    async with Engine([FunctionAgent(curious)], home=tmp_path) as engine:
+        waiting = await engine.run(workflow)
+        (row,) = await engine.runs()
+        await (await engine.resume(waiting.run_id, "yes")).result()
+        events = await record_events(engine.events(waiting.run_id))
+    # A crash after the step: its end is told, and the row is as the wait left it.
+    crashed = [event for event in events if event.event != "workflow_completed"]
+    usage = look_back(crashed, workflow, row.usage).usage
+    assert (row.usage or {})["calls"] == 1
+    assert (usage.calls, usage.tokens) == (2, 20)

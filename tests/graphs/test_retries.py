@@ -18,7 +18,7 @@ from stretto.errors import (
     StepFailed,
     StepTimedOut,
 )
-from stretto.graphs.attempts import wait_before_retry
+from stretto.graphs.backoff import wait_before_retry
 from stretto.graphs.causes import is_retryable, retry_after
 from stretto.graphs.spec import Retry
 from tests.graphs.running import Counting, perform

@@ -118,5 +118,6 @@ def gelu(x: Floats) -> Floats:
     total: Any = np.zeros_like(x)
     for factor in (1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592):
         total = (total + factor) * t
-    below: Floats = x * (1 + np.copysign(1 - total * np.exp(-size * size), x)) / 2
+    part: Any = np.copysign(1 - total * np.exp(-size * size), x)
+    below: Floats = x * (1 + part) / 2
     return below

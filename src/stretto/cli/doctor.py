@@ -126,15 +126,21 @@ def _database(settings: "Settings") -> Iterator[Finding]:
 
 
 def _model(settings: "Settings") -> Iterator[Finding]:
-    from stretto.agents.models import open_model
+    import asyncio
 
-    model = open_model(settings.model)
-    if type(model).__name__ == "OfflineModel":
+    from stretto.agents.models.known import know_model
+    from stretto.agents.models.opening import open_configured
+    from stretto.agents.models.reachable import why_unreachable
+
+    model = know_model(open_configured(None, settings))
+    if type(model.chat).__name__ == "OfflineModel":
         hint = "answers are extracts, no key is needed; set OPENAI_API_KEY for a real model"
         yield Finding("ok", "model", f"offline: {hint}")
         return
-    name = settings.model or getattr(model, "model_name", "")
-    yield Finding("ok", "model", f"{name}, key is set (it was not called)")
+    if reason := asyncio.run(why_unreachable(model.endpoint)):
+        yield Finding("fail", "model", reason)
+        return
+    yield Finding("ok", "model", f"{settings.model or model.name}, key is set (it was not called)")
 
 
 def _agents(settings: "Settings") -> Iterator[Finding]:

@@ -7,7 +7,7 @@ from stretto.cli.board import Board
 from stretto.cli.terminal import as_json, clean, write
 from stretto.events import RunEvent
 
-_SHORTENED = frozenset({"step", "final_output", "interrupts", "errors", "prompt", "usage"})
+_SHORTENED = frozenset({"step", "final_output", "interrupts", "errors", "prompt", "usage", "spent"})
 _QUOTED = frozenset(' \t\n"=')
 
 

@@ -27,6 +27,7 @@ from stretto.cli.terminal import data_stream
 from stretto.cli.values import read_input, read_pairs
 
 if TYPE_CHECKING:
+    from stretto.config import Settings
     from stretto.engine.engine import Engine
     from stretto.graphs.spec import Workflow
 
@@ -112,7 +113,7 @@ def run(
         registry = make_registry(crew, settings, model or settings.model)
         check_agents(workflow, registry, path)
         if model is not None:
-            check_model(model)
+            check_model(model, settings)
         options = {
             "context": read_pairs(context or []),
             "session_id": session,
@@ -124,13 +125,17 @@ def run(
     raise typer.Exit(code)
 
 
-def check_model(name: str) -> None:
+def check_model(name: str, settings: "Settings") -> None:
     """Refuse a model that cannot be opened before anything is started.
+
+    Args:
+        name: the model's name.
+        settings: where its key and address may stand.
 
     Raises:
         ConfigurationError: no model has this name, or its key is missing.
 
     """
-    from stretto.agents.models import open_model
+    from stretto.agents.models.opening import open_configured
 
-    open_model(name)
+    open_configured(name, settings)

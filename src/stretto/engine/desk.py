@@ -50,12 +50,14 @@ class RunDesk:
         Raises:
             WorkflowInvalid: the workflow has faults; nothing was started.
             RunConflict: a run of this id exists for another workflow or input.
-            ConfigurationError: an agent that is needed cannot open its model or prompt.
+            ConfigurationError: an agent that is needed cannot open its model or prompt, or reach
+                its model's endpoint.
 
         """
         launcher, run_id = self._launcher, row.run_id
         launcher.graph(workflow)
         await launcher.prepare(workflow)
+        await launcher.reach(workflow)
         await self._archive.keep(workflow)
         lease = launcher.lease(run_id)
         if await self._records.create_run(row):

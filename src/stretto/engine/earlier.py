@@ -43,6 +43,8 @@ def look_back(
     for event in events:
         if is_mapping(usage := event.data.get("usage")):
             told.add(_usage(usage))
+        if is_mapping(spent := event.data.get("spent")):
+            told = _usage(spent)  # with what a wait before cut short, which no other event tells
         if event.event == "budget_raised":
             raised = {**(raised or {}), **{k: v for k, v in event.data.items() if k in LIMITS}}
     kept = _usage(recorded or {})

@@ -111,7 +111,8 @@ class Execution:
             scope.deadline = asyncio.get_running_loop().time() + flow.timeout - self.before
         facts = {"workflow": flow.name, "name": flow.name, "version": flow.version}
         event: EventType = "workflow_resumed" if row.attempt else "workflow_started"
-        self._emit(event, None, {**facts, "attempt": attempt})
+        spent = {"spent": earlier.usage.to_dict()} if earlier else {}
+        self._emit(event, None, {**facts, "attempt": attempt, **spent})
         if earlier is not None:
             await self._take_up(scope, earlier)
         return scope

@@ -5,11 +5,12 @@ import contextlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from stretto.agents.agent import OpenModel, PreparedAgent
 from stretto.agents.dispatch import Dispatcher, Gate
 from stretto.engine.archive import Archive
+from stretto.engine.endpoints import Endpoints
 from stretto.engine.execution import Execution
 from stretto.engine.figures import agent_figures
 from stretto.engine.lease import Lease
@@ -20,10 +21,11 @@ from stretto.engine.result import RunResult
 from stretto.errors import ConfigurationError
 from stretto.graphs.builder import Graph
 from stretto.graphs.compile import compile_workflow
-from stretto.graphs.crew import agents_needed
+from stretto.graphs.crew import agents_needed, agents_required
 from stretto.graphs.runtime import PRIORITIES, Services
 from stretto.graphs.spec import Workflow
 
+T = TypeVar("T")
 STOP_CHECK_SECONDS = 0.5
 
 
@@ -91,7 +93,8 @@ class Launcher:
         self._find = find
         self._open_model = open_model
         self._graphs: dict[str, Graph] = {}
-        self._prepared: set[str] = set()
+        self._prepared: dict[str, bool] = {}
+        self._endpoints = Endpoints()
         self._closed = False
 
     def forget_graphs(self) -> None:
@@ -112,14 +115,13 @@ class Launcher:
         """
         digest = workflow.digest
         if digest not in self._graphs:
-            if len(self._graphs) >= MAX_GRAPHS:
-                del self._graphs[next(iter(self._graphs))]
-            self._graphs[digest] = compile_workflow(
+            graph = compile_workflow(
                 workflow,
                 checkpointer=self.resources.saver,
                 services=self.services,
                 find=self._find,
             )
+            _keep(self._graphs, digest, graph)
         return self._graphs[digest]
 
     async def prepare(self, workflow: Workflow) -> None:
@@ -134,7 +136,16 @@ class Launcher:
         for agent in agents_needed(workflow, self.services.agents, self._find).values():
             if isinstance(agent.target, PreparedAgent):
                 await agent.target.prepare(self._open_model)
-        self._prepared.add(workflow.digest)
+        _keep(self._prepared, workflow.digest, True)
+
+    async def reach(self, workflow: Workflow) -> None:
+        """See whether the models that a prepared workflow cannot do without can be reached.
+
+        Raises:
+            ConfigurationError: nothing listens at the endpoint of one.
+
+        """
+        await self._endpoints.check(agents_required(workflow, self.services.agents, self._find))
 
     async def launch(self, row: RunRow, workflow: Workflow, lease: Lease, entry: Any) -> None:
         """Start one entry into a run; the lease is held and is given back at its end.
@@ -227,6 +238,13 @@ class Launcher:
         self.services.agents.close()
         with contextlib.suppress(ConfigurationError):  # what runs that were cancelled have taught
             await self.resources.records.learn("", {}, self.services.health.take())
+
+
+def _keep(known: dict[str, T], digest: str, value: T) -> None:
+    """Keep what is known of a workflow, and forget the oldest where that would be too many."""
+    if len(known) >= MAX_GRAPHS:
+        del known[next(iter(known))]
+    known[digest] = value
 
 
 async def _stop_when_asked(active: Active) -> None:

@@ -1,0 +1,142 @@
+"""Conversations: turns in order, and the episode that they make up."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from stretto.memory.backend.protocol import Backend, Engine
+from stretto.memory.item import Kind, MemoryItem, Scope, Source
+from stretto.memory.recollection.drafts import id_from
+from stretto.memory.recollection.encoding import Dense, Encoder, said
+from stretto.memory.recollection.forms import Episode, Turn, check_text, seconds
+from stretto.memory.recollection.ledger import episode_turns
+
+HEAD_CHARACTERS = 400
+"""How much of a conversation stands in its episode's own text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """Turns that are to be remembered, and what they belong to."""
+
+    id: str
+    scope: Scope
+    source: Source
+    turns: Sequence[Turn]
+    subject: str | None = None
+    at: float | None = None
+    """When it took place, for turns that do not say it; in seconds since 1970."""
+
+
+def episode_id(scope: Scope, name: str | None) -> str:
+    """Give the id of a conversation by its name in a scope; a new one has one of its own."""
+    return str(uuid.uuid4()) if name is None else id_from("episode", *scope.namespace(), name)
+
+
+async def add_turns(backend: Backend, encoder: Encoder, given: Conversation) -> Episode:
+    """Remember the turns of a conversation that are not known yet.
+
+    A turn with an id is known by it. One without is known when the conversation begins with the
+    turns that were given before.
+
+    Args:
+        backend: where.
+        encoder: makes the vectors.
+        given: the turns, all or only those since the last time.
+
+    Raises:
+        MemoryFault: a turn cannot be remembered, or the memory cannot be used.
+
+    """
+    now = time.time()
+    turns = [replace(turn, text=check_text(turn.text)) for turn in given.turns]
+    while True:  # until nobody else added turns while the embedder was at work
+        known = await asyncio.wrap_future(backend.atomic(lambda on: episode_turns(on, given.id)))
+        new = _unknown(turns, known)
+        items = [_item(given, t, len(known) + place, now) for place, t in enumerate(new)]
+        if not items:
+            return Episode(given.id, 0, len(known))
+        # The last turn gets a neighbour, whose words are a part of it from now on.
+        window = [*known[-2:], *items]
+        dense = await encoder.meanings([said(item) for item in window])
+        adding = _Adding(given, encoder, known, items, dense)
+        if await asyncio.wrap_future(backend.atomic(adding.write)):
+            return Episode(given.id, len(items), len(known) + len(items))
+
+
+@dataclass(frozen=True, slots=True)
+class _Adding:
+    """Turns whose vectors are there, on their way into the memory."""
+
+    given: Conversation
+    encoder: Encoder
+    known: Sequence[MemoryItem]
+    items: Sequence[MemoryItem]
+    dense: Sequence[Dense]
+
+    def write(self, engine: Engine) -> bool:
+        """Write them as one; False when the conversation has grown meanwhile."""
+        if len(episode_turns(engine, self.given.id)) != len(self.known):
+            return False
+        context = self.known[-2:]
+        points = self.encoder.turns([*context, *self.items], self.dense)
+        if len(self.known) > 1:
+            points = points[1:]  # the turn before the last one has both neighbours already
+        everything = [*self.known, *self.items]
+        episode = episode_item(everything, self.given.id)
+        whole = "\n".join(said(item) for item in everything)
+        engine.upsert([*points, self.encoder.episode(episode, whole, own_words=False)])
+        return True
+
+
+def episode_item(turns: Sequence[MemoryItem], id: str) -> MemoryItem:
+    """Make the item that stands for a whole conversation.
+
+    Args:
+        turns: all of them, in order; at least one.
+        id: the episode's.
+
+    """
+    first, last = turns[0], turns[-1]
+    head = "\n".join(said(turn) for turn in turns[:20])
+    return replace(
+        first,
+        id=id,
+        kind=Kind.EPISODE,
+        text=head if len(head) <= HEAD_CHARACTERS else f"{head[:HEAD_CHARACTERS]}...",
+        data={"turns": len(turns)},
+        updated_at=last.updated_at,
+        source=replace(first.source, author=None, message_id=None),
+        episode_id=None,
+        position=None,
+        seen_count=1,
+    )
+
+
+def _unknown(turns: Sequence[Turn], known: Sequence[MemoryItem]) -> list[Turn]:
+    ids = {item.source.message_id for item in known} - {None}
+    fresh = [turn for turn in turns if turn.message_id is None or turn.message_id not in ids]
+    unnamed = [(item.source.author, item.text) for item in known]
+    if known and [(turn.author, turn.text) for turn in fresh[: len(known)]] == unnamed:
+        return fresh[len(known) :]
+    return fresh
+
+
+def _item(given: Conversation, turn: Turn, position: int, now: float) -> MemoryItem:
+    at = turn.at if turn.at is not None else given.at
+    source = replace(given.source, author=turn.author, message_id=turn.message_id)
+    return MemoryItem(
+        id=id_from("turn", given.id, turn.message_id or f"#{position}"),
+        text=turn.text,
+        created_at=now,
+        updated_at=now,
+        scope=given.scope,
+        kind=Kind.MESSAGE,
+        subject=given.subject,
+        source=source,
+        valid_from=now if at is None else seconds(at),
+        episode_id=given.id,
+        position=position,
+    )

@@ -1,0 +1,123 @@
+"""What all views of one memory share: its engine, its encoder, and whether they fit together."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from langgraph.store.base import Op, Result
+
+from stretto.errors import MemoryFault
+from stretto.memory.backend.opening import open_backend
+from stretto.memory.backend.protocol import Backend
+from stretto.memory.embeddings import Embedder, open_embedder
+from stretto.memory.lexical import LexicalEncoder
+from stretto.memory.recollection.encoding import Encoder
+from stretto.memory.recollection.upkeep import UNDER_WAY
+from stretto.memory.store import QdrantStore
+
+REMEDY = "run 'stretto memory reindex' to make all vectors anew"
+
+
+class CheckedStore(QdrantStore):
+    """The store of a memory whose vectors have been checked."""
+
+    def __init__(self, core: "Core") -> None:
+        """Keep values in the engine of a memory."""
+        super().__init__(core.backend, core.encoder.words, core.encoder.embedder)
+        self._core = core
+
+    def batch(self, ops: Iterable[Op]) -> list[Result]:
+        """Do what ``QdrantStore.batch`` does."""
+        self._core.check()
+        return super().batch(ops)
+
+    async def abatch(self, ops: Iterable[Op]) -> list[Result]:
+        """Do what ``QdrantStore.abatch`` does."""
+        await self._core.ready()
+        return await super().abatch(ops)
+
+
+class Core:
+    """An engine and an encoder, checked against each other before their first use."""
+
+    def __init__(
+        self,
+        folder: Path,
+        url: str | None,
+        api_key: Any,
+        embedder: str | Embedder | None,
+        language: str,
+    ) -> None:
+        """Prepare to open a memory; see ``Memory``."""
+        self.folder = folder
+        self.listeners: list[Callable[[str], None]] = []
+        """Told once per outage of a server, from any thread."""
+        self.backend: Backend = open_backend(folder, url, api_key, None, self._tell)
+        self.encoder = Encoder(LexicalEncoder(language), self._opened(embedder))
+        self.store = CheckedStore(self)
+        self._checked = False
+
+    def _opened(self, embedder: str | Embedder | None) -> Embedder | None:
+        if embedder is None or isinstance(embedder, str):
+            return open_embedder(embedder, self.folder)
+        return embedder
+
+    def _tell(self, message: str) -> None:
+        for listener in tuple(self.listeners):
+            listener(message)
+
+    async def ready(self) -> None:
+        """Do what ``check`` does, without blocking the event loop."""
+        if not self._checked:
+            await asyncio.to_thread(self.check)
+
+    def check(self) -> None:
+        """Check that the vectors that are there were made as new ones will be.
+
+        Raises:
+            MemoryFault: they were not (``embedder_mismatch``), or the memory cannot be used.
+
+        """
+        if self._checked:
+            return
+        held = self.backend.metadata().result()
+        if held.get(UNDER_WAY):
+            told = f"the vectors of {self.folder} are only partly made; {REMEDY}"
+            raise MemoryFault(told, code="embedder_mismatch")
+        marks = self.marks()
+        if "language" not in held:
+            embedder = self.encoder.embedder
+            self.backend.rebuild(None, embedder.dims if embedder else None, marks).result()
+        for name, mark in marks.items():
+            if held.get(name, mark) != mark:
+                told = (
+                    f"the memory in {self.folder} was made with {name} {_named(held[name])}, not "
+                    f"{_named(mark)}; set it as it was, or {REMEDY}"
+                )
+                raise MemoryFault(told, code="embedder_mismatch")
+        self._checked = True
+
+    def marks(self) -> dict[str, Any]:
+        """Tell how vectors are made, as it is kept beside them."""
+        embedder = self.encoder.embedder
+        mark = embedder.fingerprint if embedder else None
+        return {"embedder": mark, "language": self.encoder.words.language}
+
+    def use(self, embedder: str | Embedder | None) -> None:
+        """Encode with another embedder from now on."""
+        self.encoder = Encoder(self.encoder.words, self._opened(embedder))
+        self.store = CheckedStore(self)
+
+    def checked(self, done: bool) -> None:
+        """Note whether the vectors fit."""
+        self._checked = done
+
+    async def close(self) -> None:
+        """Finish what was asked for and let others open the memory."""
+        self._checked = False
+        await asyncio.to_thread(self.backend.close)
+
+
+def _named(mark: Any) -> str:
+    return "none" if mark is None else f"'{mark}'"

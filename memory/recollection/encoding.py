@@ -1,0 +1,86 @@
+"""Items as points: their payload, their words, their meaning."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from stretto.errors import MemoryFault
+from stretto.memory.backend.types import Point
+from stretto.memory.embeddings import Embedder
+from stretto.memory.item import Kind, MemoryItem
+from stretto.memory.lexical import LexicalEncoder, smooth, smooth_dense
+from stretto.memory.recollection.drafts import content_hash
+
+PENDING = "dense_pending"
+"""The payload's field, 1 where a vector of meaning could not be made yet."""
+Dense = list[float] | None
+logger = logging.getLogger(__name__)
+
+
+def said(item: MemoryItem) -> str:
+    """Give the text that an item is found by: who said it comes first."""
+    author = item.source.author
+    return f"{author}: {item.text}" if author and item.kind == Kind.MESSAGE else item.text
+
+
+class Encoder:
+    """Makes points of items."""
+
+    def __init__(self, words: LexicalEncoder, embedder: Embedder | None) -> None:
+        """Encode words, and meaning if there is an embedder."""
+        self.words = words
+        self.embedder = embedder
+
+    async def meanings(self, texts: Sequence[str]) -> list[Dense]:
+        """Give the vectors of meaning of texts; None where they cannot be made now.
+
+        Raises:
+            MemoryFault: the embedder gives vectors that cannot be kept.
+
+        """
+        if self.embedder is None or not texts:
+            return [None] * len(texts)
+        try:
+            return [*await asyncio.to_thread(self.embedder.embed, list(texts))]
+        except MemoryFault:
+            raise
+        except Exception as error:  # any provider's: words are enough until it works again
+            logger.warning("embedder %s failed: %s", self.embedder.name, error)
+            return [None] * len(texts)
+
+    def point(self, item: MemoryItem, dense: Dense = None) -> Point:
+        """Make the point of an item that stands for itself."""
+        lex = self.words.encode(said(item), item.valid_from)
+        return Point(item.id, self.payload(item, dense), lex, None, dense)
+
+    def turns(self, items: Sequence[MemoryItem], dense: Sequence[Dense]) -> list[Point]:
+        """Make the points of turns that follow each other; each holds a part of its neighbours."""
+        words = smooth([self.words.encode(said(item), item.valid_from) for item in items])
+        whole = [vector for vector in dense if vector is not None]
+        near: list[Dense] = [None] * len(items)
+        if len(whole) == len(items):
+            near = [*smooth_dense(whole)]
+        return [
+            Point(item.id, self.payload(item, vector), lex, None, vector)
+            for item, lex, vector in zip(items, words, near, strict=True)
+        ]
+
+    def episode(self, item: MemoryItem, whole: str, own_words: bool) -> Point:
+        """Make the point of an episode.
+
+        Args:
+            item: what is told of it.
+            whole: the text of all its parts.
+            own_words: whether it is found by its own text too, beside its parts.
+
+        """
+        lex = self.words.encode(item.text, item.valid_from) if own_words else None
+        everything = self.words.encode_episode(whole, item.valid_from)
+        payload = self.payload(item, None) | {PENDING: 0}
+        return Point(item.id, payload, lex, everything, None)
+
+    def payload(self, item: MemoryItem, dense: Dense) -> dict[str, Any]:
+        """Give what is kept of an item beside its vectors."""
+        pending = int(self.embedder is not None and dense is None)
+        return item.to_payload() | {"content_hash": content_hash(item), PENDING: pending}

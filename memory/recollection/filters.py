@@ -1,0 +1,59 @@
+"""What a question may see: whose, of what kind, of which time."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, fields
+
+from stretto.memory.backend.types import Condition, Filter, Match, MatchAny, Missing, Range
+from stretto.memory.item import Scope
+from stretto.memory.recollection.forms import kind_of
+
+ITEMS = Match("stretto", "item")
+EPISODES = Match("kind", "episode")
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What is looked at; None does not narrow it. Times are seconds since 1970."""
+
+    scope: Scope
+    kinds: Collection[str] | None = None
+    subject: str | None = None
+    key: str | None = None
+    as_of: float | None = None
+    since: float | None = None
+    until: float | None = None
+
+    def filter(self, now: float) -> Filter:
+        """Give the filter of the items that can answer."""
+        must: list[Condition] = [*of_scope(self.scope), *self._held()]
+        if self.kinds is not None:
+            must.append(MatchAny("kind", tuple(str(kind_of(kind)) for kind in self.kinds)))
+        for name in ("subject", "key"):
+            if (value := getattr(self, name)) is not None:
+                must.append(Match(name, value))
+        if self.since is not None or self.until is not None:
+            must.append(Range("valid_from", gte=self.since, lte=self.until))
+        return Filter(tuple(must), (expired(now),))
+
+    def episodes(self, now: float) -> Filter:
+        """Give the filter of the conversations and runs that they are a part of."""
+        return Filter((*of_scope(self.scope), EPISODES), (expired(now),))
+
+    def _held(self) -> list[Condition]:
+        """Give the conditions for what is true now, or was at a time."""
+        if self.as_of is None:
+            return [Missing("valid_to")]
+        ended = Range("valid_to", lte=self.as_of)
+        return [Range("valid_from", lte=self.as_of), Filter(must_not=(ended,))]
+
+
+def of_scope(scope: Scope) -> tuple[Condition, ...]:
+    """Give the conditions for the items of a scope, and of all narrower ones."""
+    names = (each.name for each in fields(scope))
+    narrowed = ((name, getattr(scope, name)) for name in names)
+    return (ITEMS, *(Match(name, value) for name, value in narrowed if value is not None))
+
+
+def expired(now: float) -> Filter:
+    """Give the condition for what has expired; what is pinned does not."""
+    return Filter((Range("expires_at", lte=now), Match("pinned", "b:false")))

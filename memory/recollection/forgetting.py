@@ -1,0 +1,123 @@
+"""Forgetting: what is named is gone, and what was next to it no longer holds a part of it."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from stretto.errors import MemoryFault
+from stretto.memory.backend.protocol import Backend, Engine
+from stretto.memory.backend.types import Condition, Filter, HasId, Match
+from stretto.memory.item import Kind, MemoryItem, Scope
+from stretto.memory.recollection.conversations import episode_item
+from stretto.memory.recollection.encoding import Dense, Encoder, said
+from stretto.memory.recollection.filters import of_scope
+from stretto.memory.recollection.ledger import episode_turns, read_items
+from stretto.memory.recollection.receipts import Receipt, files_with, make_receipt
+
+LOCAL = ("owner.", "receipts", "embeddings")
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What is to be forgotten: what fits all that is named."""
+
+    scope: Scope
+    ids: Sequence[str] | None = None
+    subject: str | None = None
+    run: str | None = None
+
+    def filter(self) -> Filter:
+        """Give the filter of what is meant."""
+        must: list[Condition] = [*of_scope(self.scope)]
+        if self.ids is not None:
+            must.append(HasId(tuple(self.ids)))
+        if self.subject is not None:
+            must.append(Match("subject", self.subject))
+        if self.run is not None:
+            must.append(Match("run_id", self.run))
+        return Filter(tuple(must))
+
+    def named(self) -> dict[str, Any]:
+        """Give what is named, for the receipt."""
+        own = {"ids": self.ids, "subject": self.subject, "run": self.run}
+        return own | {"scope": "/".join(self.scope.namespace()) if self.scope != Scope() else None}
+
+
+async def forget(backend: Backend, encoder: Encoder, selection: Selection) -> list[MemoryItem]:
+    """Delete what is meant, and give what it was.
+
+    With a conversation its turns go; where only some turns go, those left are encoded anew, since
+    their vectors hold a part of their neighbours.
+    """
+    gone = await asyncio.wrap_future(backend.atomic(lambda on: _delete(on, selection.filter())))
+    deleted = {item.id for item in gone}
+    touched = {item.episode_id for item in gone if item.kind == Kind.MESSAGE} - deleted - {None}
+    for episode in touched:
+        await rewrite_conversation(backend, encoder, str(episode))
+    return gone
+
+
+def _delete(engine: Engine, filter: Filter) -> list[MemoryItem]:
+    found = {item.id: item for item in read_items(engine, filter)}
+    for item in [item for item in found.values() if item.kind == Kind.EPISODE]:
+        parts = Filter((Match("stretto", "item"), Match("episode_id", item.id)))
+        found |= {part.id: part for part in read_items(engine, parts)}
+    if found:
+        engine.delete(tuple(found))
+    return [*found.values()]
+
+
+async def rewrite_conversation(backend: Backend, encoder: Encoder, id: str) -> None:
+    """Make the vectors of a conversation's turns and of its episode anew."""
+    turns = await asyncio.wrap_future(backend.atomic(lambda on: episode_turns(on, id)))
+    dense = await encoder.meanings([said(turn) for turn in turns])
+    await asyncio.wrap_future(backend.atomic(lambda on: _rewrite(on, encoder, id, dense)))
+
+
+def _rewrite(engine: Engine, encoder: Encoder, id: str, dense: Sequence[Dense]) -> None:
+    turns = episode_turns(engine, id)
+    if not turns:
+        engine.delete((id,))
+        return
+    if len(turns) != len(dense):  # somebody added turns: those have been encoded since
+        dense = [None] * len(turns)
+    episode = replace(episode_item(turns, id))
+    whole = "\n".join(said(turn) for turn in turns)
+    points = encoder.turns(turns, dense)
+    engine.upsert([*points, encoder.episode(episode, whole, own_words=False)])
+
+
+async def purge(backend: Backend, folder: Path, gone: Sequence[MemoryItem]) -> bool:
+    """Store everything else anew, and tell whether nothing of what is gone is left in a folder.
+
+    A text that somebody else remembers too is left, since that was not to be forgotten.
+
+    Raises:
+        MemoryFault: something is left that should not be.
+
+    """
+    await asyncio.wrap_future(backend.rebuild())
+    if not folder.is_dir():
+        return False
+    texts = {item.text for item in gone if len(item.text) > 3}
+    kept = await asyncio.wrap_future(backend.atomic(lambda on: _still_held(on, texts)))
+    left = await asyncio.to_thread(files_with, folder, texts - kept)
+    if left:
+        told = f"what was forgotten still stands in {left[0]}; delete that file by hand"
+        raise MemoryFault(told, code="memory_failed")
+    return True
+
+
+def _still_held(engine: Engine, texts: set[str]) -> set[str]:
+    """Give those texts that stand in something else that is remembered."""
+    held: set[str] = set()
+    for item in read_items(engine, Filter((Match("stretto", "item"),))):
+        held |= {text for text in texts - held if text in item.text}
+    return held
+
+
+def receipt_of(gone: Sequence[MemoryItem], selection: Selection, purged: bool) -> Receipt:
+    """Make the receipt for what was forgotten."""
+    return make_receipt([item.id for item in gone], selection.named(), purged)

@@ -1,0 +1,172 @@
+"""What is given to a memory, and what it tells of itself."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any, TypeAlias, cast
+
+from stretto.errors import MemoryFault
+from stretto.memory.item import Kind, Scope, Source
+
+Moment: TypeAlias = datetime | float
+"""A time: one without a zone is local; a number is seconds since 1970."""
+MAX_CHARACTERS = 65_536
+"""The longest text that one item may have."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewItem:
+    """One thing to remember; what is None or left out is as ``Memory.remember`` says."""
+
+    text: str
+    scope: Scope | None = None
+    kind: str = "fact"
+    key: str | None = None
+    subject: str | None = None
+    data: Mapping[str, Any] | None = None
+    importance: float = 0.5
+    source: Source | None = None
+    at: Moment | None = None
+    ttl: float | None = None
+    pinned: bool = False
+    supersedes: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One message of a conversation."""
+
+    author: str
+    text: str
+    at: Moment | None = None
+    message_id: str | None = None
+    """Tells it from others with the same words; a turn of a known id is not added again."""
+
+    @classmethod
+    def of(cls, given: Any) -> "Turn":
+        """Make a turn of a turn, a mapping, or a LangChain message.
+
+        Raises:
+            MemoryFault: it is something else; the code is ``item_invalid``.
+
+        """
+        if isinstance(given, Turn):
+            return given
+        if isinstance(given, Mapping):
+            return _turn_of(cast("Mapping[str, Any]", given))
+        author, text = getattr(given, "type", None), getattr(given, "text", None)
+        if isinstance(author, str) and isinstance(text, str):
+            return cls(author, str(text), None, getattr(given, "id", None))
+        raise _no_turn(given)
+
+
+def _turn_of(given: Mapping[str, Any]) -> Turn:
+    author = given.get("author", given.get("role"))
+    text = given.get("text", given.get("content"))
+    if not isinstance(author, str) or not isinstance(text, str):
+        raise _no_turn(given)
+    return Turn(author, text, given.get("at"), given.get("message_id", given.get("id")))
+
+
+def _no_turn(given: Any) -> MemoryFault:
+    told = f"a turn has an author and a text, both texts, not {str(given)[:100]!r}"
+    return MemoryFault(told, code="item_invalid")
+
+
+@dataclass(frozen=True, slots=True)
+class RunMemory:
+    """What is remembered of a run that has ended."""
+
+    run_id: str
+    workflow: str
+    input: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    outputs: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """By step."""
+    output: Any = None
+    status: str = "completed"
+    at: Moment | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """A conversation or run as it is remembered."""
+
+    id: str
+    added: int
+    """How many turns or outputs were new."""
+    size: int
+    """How many it has now."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryStats:
+    """How much is remembered, and how it is found."""
+
+    items: int
+    kinds: Mapping[str, int]
+    values: int
+    """Those of LangGraph's store."""
+    bytes_on_disk: int | None
+    location: str
+    embedder: str | None
+    language: str
+    dense_pending: int
+    """Items that are found by their words alone until their vectors can be made."""
+    spooled: int
+    """Writes that wait for the server to answer again."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the JSON form."""
+        return asdict(self)
+
+
+def seconds(moment: Moment) -> float:
+    """Give a time as seconds since 1970.
+
+    Raises:
+        MemoryFault: it is none; the code is ``item_invalid``.
+
+    """
+    value: Any = moment.timestamp() if isinstance(moment, datetime) else moment
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        told = f"a time is a datetime or the seconds since 1970, not {moment!r}"
+        raise MemoryFault(told, code="item_invalid")
+    return float(value)
+
+
+def check_text(text: Any) -> str:
+    """Give a text that can be remembered.
+
+    Raises:
+        MemoryFault: it is empty, no text, or too long.
+
+    """
+    if not isinstance(text, str) or not text.strip():
+        raise MemoryFault("there is no text to remember; give one", code="item_invalid")
+    if len(text) > MAX_CHARACTERS:
+        told = (
+            f"a text of {len(text):,} characters is too long for one memory; split it into parts "
+            f"of at most {MAX_CHARACTERS:,}, as turns of a conversation, say"
+        )
+        raise MemoryFault(told, code="text_too_long")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        told = "the text holds half of a character (a lone surrogate); give it as Unicode"
+        raise MemoryFault(told, code="item_invalid") from None
+    return text
+
+
+def kind_of(name: str) -> Kind:
+    """Give a kind by name.
+
+    Raises:
+        MemoryFault: there is none of that name; the code is ``item_invalid``.
+
+    """
+    try:
+        return Kind(name)
+    except ValueError:
+        told = f"there is no kind of memory '{name}'; use {', '.join(Kind)}"
+        raise MemoryFault(told, code="item_invalid") from None

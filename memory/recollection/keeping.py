@@ -1,0 +1,114 @@
+"""The side of a memory that keeps it in order: forgetting, copies, figures, new vectors."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from stretto.errors import MemoryFault
+from stretto.memory.item import Scope
+from stretto.memory.recollection import consolidation, forgetting, transfer, upkeep
+from stretto.memory.recollection.base import MemoryBase
+from stretto.memory.recollection.consolidation import Consolidation, Contradict, Summarize
+from stretto.memory.recollection.forms import MemoryStats
+from stretto.memory.recollection.receipts import Receipt, keep_receipt
+
+if TYPE_CHECKING:
+    from stretto.memory.embeddings import Embedder
+
+DAY = 86_400.0
+
+
+class MemoryKeeping(MemoryBase):
+    """Forgets, copies, counts."""
+
+    async def forget(
+        self,
+        *,
+        ids: Collection[str] | None = None,
+        scope: Scope | None = None,
+        subject: str | None = None,
+        run: str | None = None,
+        purge: bool = False,
+    ) -> Receipt:
+        """Forget what fits everything that is named, and give the receipt.
+
+        Args:
+            ids: these items; with an episode all that it is made of.
+            scope: everything of a scope.
+            subject: everything about somebody or something.
+            run: everything that came of a run.
+            purge: leave no byte of it in the folder; this stores everything else anew. A server
+                says nothing of its own files.
+
+        """
+        named = ids is not None or subject or run or (scope is not None and scope != Scope())
+        if not named and self.scope == Scope():
+            told = "say what to forget: ids, a scope, a subject or a run"
+            raise MemoryFault(told, code="item_invalid")
+        await self._core.ready()
+        core = self._core
+        wanted = None if ids is None else [*ids]
+        selection = forgetting.Selection(self._of(scope), wanted, subject, run)
+        gone = await forgetting.forget(core.backend, core.encoder, selection)
+        purged = await forgetting.purge(core.backend, core.folder, gone) if purge else False
+        receipt = forgetting.receipt_of(gone, selection, purged)
+        await asyncio.to_thread(keep_receipt, core.folder / "receipts", receipt)
+        return receipt
+
+    def export(self, scope: Scope | None = None) -> AsyncIterator[dict[str, Any]]:
+        """Give everything of a scope as JSON values, one for each item."""
+        return transfer.export(self._core.backend, self._of(scope))
+
+    async def import_(self, lines: Iterable[Mapping[str, Any] | str]) -> int:
+        """Add what ``export`` gave; what is there stays as it is. Tell how many were added."""
+        await self._core.ready()
+        core = self._core
+        return await transfer.import_lines(core.backend, core.encoder, lines, self.scope)
+
+    async def stats(self) -> MemoryStats:
+        """Tell how much is remembered, and how it is found."""
+        return await upkeep.stats(self._core.backend, self._core.encoder)
+
+    async def sweep(self) -> int:
+        """Delete what has expired, and tell how much; vectors that are missing are made."""
+        await self._core.ready()
+        return await upkeep.sweep(self._core.backend, self._core.encoder)
+
+    async def compact(self) -> None:
+        """Give back the room of what was deleted; this may stop the process for seconds."""
+        await asyncio.wrap_future(self._core.backend.compact())
+
+    async def reindex(self, embedder: "str | Embedder | None" = None) -> int:
+        """Make all vectors anew, by another embedder if one is given, and count the items."""
+        core = self._core
+        if embedder is not None:
+            core.use(embedder)
+        marks = await asyncio.to_thread(core.marks)
+        count = await upkeep.reindex(core.backend, core.encoder, marks)
+        core.checked(True)
+        return count
+
+    async def consolidate(
+        self,
+        summarize: Summarize | None = None,
+        *,
+        contradict: Contradict | None = None,
+        scope: Scope | None = None,
+        older_than: float = 30 * DAY,
+    ) -> Consolidation:
+        """Sum up old episodes and find facts that contradict each other; nothing is lost.
+
+        Args:
+            summarize: sums up texts, by a model say; None sums up nothing.
+            contradict: tells whether the second fact contradicts the first; None finds none.
+            scope: whose; all of this memory if None.
+            older_than: seconds since an episode.
+
+        """
+        await self._core.ready()
+        plan = consolidation.Plan(self._of(scope), time.time() - older_than)
+        core = self._core
+        return await consolidation.consolidate(
+            core.backend, core.encoder, plan, summarize, contradict
+        )

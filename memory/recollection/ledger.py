@@ -1,0 +1,141 @@
+"""What new items change: what is known already, what a newer one takes the place of."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from stretto.errors import MemoryFault
+from stretto.memory.backend.protocol import Engine
+from stretto.memory.backend.types import Condition, Filter, Match, MatchAny, Missing
+from stretto.memory.item import MemoryItem
+from stretto.memory.recollection.drafts import content_hash, same_source, slot
+from stretto.memory.recollection.filters import ITEMS, of_scope
+
+PAGE = 512
+
+
+class Ledger:
+    """The items that new ones meet, as they are and as they will be.
+
+    All of its work is done as one: nobody else writes meanwhile.
+    """
+
+    def __init__(self, engine: Engine, drafts: Sequence[MemoryItem]) -> None:
+        """Read what the drafts may meet."""
+        self._engine = engine
+        self.items: dict[str, MemoryItem] = {}
+        self.new: dict[str, MemoryItem] = {}
+        self._changed: dict[str, dict[str, Any]] = {}
+        hashes = {content_hash(each) for each in drafts}
+        keys = {each.key for each in drafts if each.key is not None}
+        named = {each.supersedes for each in drafts if each.supersedes is not None}
+        self._read(MatchAny("content_hash", tuple(hashes)), Missing("valid_to"))
+        for scope in {each.scope for each in drafts if each.key is not None}:
+            self._read(MatchAny("key", tuple(keys)), *of_scope(scope))
+        for record in engine.retrieve(tuple(named)) if named else ():
+            self._add(MemoryItem.from_payload(record.payload))
+
+    def _read(self, *conditions: Condition) -> None:
+        for item in read_items(self._engine, Filter((ITEMS, *conditions))):
+            self._add(item)
+
+    def _add(self, item: MemoryItem) -> None:
+        self.items[item.id] = item
+
+    def take(self, draft: MemoryItem) -> MemoryItem:
+        """Enter a draft, and give the item that it became or that was there already.
+
+        Raises:
+            MemoryFault: it takes the place of what is not there.
+
+        """
+        known = self._known(draft)
+        if known is not None and draft.supersedes in (None, known.supersedes):
+            return known if same_source(known, draft) else self._seen_again(known, draft)
+        if draft.supersedes is not None:
+            draft = self._follow(draft, self._superseded(draft.supersedes))
+        elif draft.key is not None:
+            draft = self._in_line(draft)
+        self.items[draft.id] = self.new[draft.id] = draft
+        return draft
+
+    def _known(self, draft: MemoryItem) -> MemoryItem | None:
+        wanted = content_hash(draft)
+        holding = (item for item in self.items.values() if item.valid_to is None)
+        return next((item for item in holding if content_hash(item) == wanted), None)
+
+    def _seen_again(self, known: MemoryItem, draft: MemoryItem) -> MemoryItem:
+        times = {"seen_count": known.seen_count + 1, "updated_at": draft.updated_at}
+        pinned = {"pinned": True, "expires_at": None} if draft.pinned else {}
+        return self._change(known, **times, **pinned)
+
+    def _superseded(self, id: str) -> MemoryItem:
+        if id not in self.items:
+            told = f"no memory has the id '{id}', so nothing can take its place"
+            raise MemoryFault(told, code="item_unknown")
+        return self.items[id]
+
+    def _in_line(self, draft: MemoryItem) -> MemoryItem:
+        """Put a fact between the one that held before it and the one that holds after it."""
+        line = sorted(
+            (item for item in self.items.values() if slot(item) == slot(draft)), key=_begin
+        )
+        before = [item for item in line if _begin(item) <= _begin(draft)]
+        after = [item for item in line if _begin(item) > _begin(draft)]
+        if after:
+            follower = after[0]
+            draft = replace(draft, valid_to=follower.valid_from, superseded_by=follower.id)
+            self._change(follower, supersedes=draft.id)
+        return self._follow(draft, before[-1]) if before else draft
+
+    def _follow(self, draft: MemoryItem, before: MemoryItem) -> MemoryItem:
+        ends = [end for end in (before.valid_to, draft.valid_from) if end is not None]
+        self._change(before, valid_to=min(ends), superseded_by=draft.id)
+        return replace(draft, supersedes=before.id)
+
+    def _change(self, item: MemoryItem, **changes: Any) -> MemoryItem:
+        changed = replace(item, **changes)
+        self.items[item.id] = changed
+        if item.id in self.new:
+            self.new[item.id] = changed
+        else:
+            self._changed.setdefault(item.id, {}).update(_payload(changes))
+        return changed
+
+    def write_changes(self) -> None:
+        """Write what became of the items that were there."""
+        for id, payload in self._changed.items():
+            self._engine.set_payload([id], payload)
+
+
+def _begin(item: MemoryItem) -> float:
+    return item.created_at if item.valid_from is None else item.valid_from
+
+
+def _payload(changes: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: f"b:{str(value).lower()}" if isinstance(value, bool) else value
+        for name, value in changes.items()
+    }
+
+
+def read_items(engine: Engine, filter: Filter) -> Iterable[MemoryItem]:
+    """Give all items that a filter lets through."""
+    cursor: str | None = None
+    while True:
+        records, cursor = engine.scroll(filter, PAGE, cursor)
+        for record in records:
+            yield MemoryItem.from_payload(record.payload)
+        if cursor is None:
+            return
+
+
+def list_items(engine: Engine, filter: Filter) -> list[MemoryItem]:
+    """List all items that a filter lets through."""
+    return [*read_items(engine, filter)]
+
+
+def episode_turns(engine: Engine, episode_id: str) -> list[MemoryItem]:
+    """Give the turns of a conversation in order."""
+    within = Filter((ITEMS, Match("episode_id", episode_id), Match("kind", "message")))
+    return sorted(read_items(engine, within), key=lambda item: item.position or 0)

@@ -1,0 +1,104 @@
+"""The side of a memory that takes things in."""
+
+import asyncio
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from stretto.memory.item import MemoryItem, Scope, Source
+from stretto.memory.recollection.base import MemoryBase
+from stretto.memory.recollection.conversations import Conversation, add_turns, episode_id
+from stretto.memory.recollection.drafts import draft
+from stretto.memory.recollection.forms import Episode, Moment, NewItem, RunMemory, Turn, seconds
+from stretto.memory.recollection.runs import add_run
+from stretto.memory.recollection.writing import write
+
+
+class MemoryWriting(MemoryBase):
+    """Remembers."""
+
+    async def remember(self, text: str, **given: Any) -> MemoryItem:
+        """Remember a text; no model is asked.
+
+        What is known already in that scope is counted as seen again, and left alone when it comes
+        from the same source. A fact with a ``key`` takes the place of the one before it.
+
+        Args:
+            text: what is to be known.
+            **given: the other fields of ``NewItem``: ``kind`` (fact), ``key``, ``subject``,
+                ``data``, ``importance`` (0 to 1), ``source``, ``at`` since when it holds (now),
+                ``ttl`` in seconds, ``pinned`` (does not expire), ``supersedes`` (an id).
+
+        Raises:
+            MemoryFault: the item cannot be remembered (``item_invalid``, ``text_too_long``).
+
+        """
+        [item] = await self.remember_many([NewItem(text, **given)])
+        return item
+
+    async def remember_many(self, items: Iterable[NewItem]) -> list[MemoryItem]:
+        """Remember many things at once; see ``remember``. Nothing is, when one is invalid."""
+        now = time.time()
+        drafts = [draft(n, self._of(n.scope), self._from(n.source), now) for n in items]
+        await self._core.ready()
+        return await write(self._core.backend, self._core.encoder, drafts)
+
+    async def remember_conversation(
+        self,
+        turns: Sequence[Turn | Mapping[str, Any] | Any],
+        *,
+        id: str | None = None,
+        scope: Scope | None = None,
+        at: Moment | None = None,
+        subject: str | None = None,
+        source: Source | None = None,
+    ) -> Episode:
+        """Remember a conversation, or what is new in one.
+
+        Args:
+            turns: all of them or those that are new, in order: turns, mappings with ``author`` and
+                ``text``, or LangChain messages.
+            id: its name in the scope; None begins a new one.
+            scope: whose it is.
+            at: when it took place, for turns that do not say it.
+            subject: whom or what it is about.
+            source: where it comes from.
+
+        """
+        own = self._of(scope)
+        given = Conversation(
+            episode_id(own, id),
+            own,
+            self._from(source),
+            [Turn.of(turn) for turn in turns],
+            subject,
+            None if at is None else seconds(at),
+        )
+        await self._core.ready()
+        return await add_turns(self._core.backend, self._core.encoder, given)
+
+    async def remember_run(self, run: RunMemory, *, scope: Scope | None = None) -> Episode:
+        """Remember a run that has ended: what it was given, what came of it and of its steps."""
+        await self._core.ready()
+        return await add_run(self._core.backend, self._core.encoder, run, self._of(scope))
+
+    async def supersede(self, id: str, text: str, **changes: Any) -> MemoryItem:
+        """Let a new item take the place of another one, which is kept as it was until now.
+
+        Args:
+            id: the item that does not hold any more.
+            text: what holds instead.
+            **changes: what else is different; the rest is as it was. See ``remember``.
+
+        """
+        old = await self._known(id)
+        same = {"kind": str(old.kind), "key": old.key, "subject": old.subject, "scope": old.scope}
+        kept = {"importance": old.importance, "pinned": old.pinned, "data": old.data}
+        return await self.remember(text, **{**same, **kept, **changes}, supersedes=id)
+
+    async def pin(self, id: str, pinned: bool = True) -> MemoryItem:
+        """Keep an item from expiring, or let it expire again."""
+        await self._known(id)
+        flag = {"pinned": f"b:{str(pinned).lower()}"}
+        await asyncio.wrap_future(self._core.backend.set_payload([id], flag))
+        return await self._known(id)

@@ -1,0 +1,90 @@
+"""Runs that have ended, as episodes: what they were given, what came of them, step by step."""
+
+import asyncio
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from stretto.memory.backend.protocol import Backend
+from stretto.memory.item import Kind, MemoryItem, Scope, Source
+from stretto.memory.recollection.drafts import id_from
+from stretto.memory.recollection.encoding import Encoder, said
+from stretto.memory.recollection.forms import Episode, RunMemory, seconds
+
+OUTPUT_CHARACTERS = 4_000
+"""How much of an output is remembered."""
+
+
+async def add_run(backend: Backend, encoder: Encoder, run: RunMemory, scope: Scope) -> Episode:
+    """Remember a run that has ended; one that is remembered already stays as it is.
+
+    Args:
+        backend: where.
+        encoder: makes the vectors.
+        run: what happened.
+        scope: whose it is.
+
+    Raises:
+        MemoryFault: the memory cannot be used.
+
+    """
+    whole = run_item(run, scope)
+    if await asyncio.wrap_future(backend.retrieve([whole.id])):
+        return Episode(whole.id, 0, len(_told(run.outputs)))
+    parts = [_part(whole, step, text, n) for n, (step, text) in enumerate(_told(run.outputs))]
+    dense = await encoder.meanings([said(item) for item in (whole, *parts)])
+    points = [encoder.point(item, vector) for item, vector in zip(parts, dense[1:], strict=True)]
+    everything = "\n".join(item.text for item in (whole, *parts))
+    episode = replace(encoder.episode(whole, everything, own_words=True), dense=dense[0])
+    await asyncio.wrap_future(backend.upsert([*points, episode]))
+    return Episode(whole.id, len(parts), len(parts))
+
+
+def run_item(run: RunMemory, scope: Scope) -> MemoryItem:
+    """Make the item that stands for a whole run."""
+    now = time.time()
+    lines = [f"Run of {run.workflow}: {run.status}."]
+    lines += [f"Input: {_text(run.input)}"] if run.input else []
+    lines += [f"Outcome: {_text(run.output)}"] if run.output is not None else []
+    return MemoryItem(
+        id=id_from("run", *scope.namespace(), run.run_id),
+        text="\n".join(lines),
+        created_at=now,
+        updated_at=now,
+        scope=scope,
+        kind=Kind.EPISODE,
+        data={"status": run.status},
+        source=Source(run_id=run.run_id),
+        valid_from=now if run.at is None else seconds(run.at),
+    )
+
+
+def _part(whole: MemoryItem, step: str, text: str, position: int) -> MemoryItem:
+    return replace(
+        whole,
+        id=id_from("output", whole.id, step),
+        kind=Kind.ARTIFACT,
+        text=text,
+        data={},
+        source=replace(whole.source, node=step),
+        episode_id=whole.id,
+        position=position,
+    )
+
+
+def _told(outputs: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Give the outputs that say anything, as texts."""
+    texts = ((step, _text(output)) for step, output in outputs.items() if output is not None)
+    return [(step, text) for step, text in texts if any(c.isalpha() for c in text)]
+
+
+def _text(value: Any) -> str:
+    """Write a value as text for people, not longer than what is remembered of one."""
+    if isinstance(value, str):
+        text = value
+    else:
+        text = json.dumps(value, ensure_ascii=False, default=str)
+    text = text.encode(errors="replace").decode()
+    return text if len(text) <= OUTPUT_CHARACTERS else f"{text[:OUTPUT_CHARACTERS]}..."

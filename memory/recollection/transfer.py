@@ -1,0 +1,155 @@
+"""Copies of a memory: one JSON line for each item."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import asdict, fields, replace
+from itertools import islice
+from typing import Any, cast
+
+from stretto.errors import MemoryFault
+from stretto.memory.backend.protocol import Backend
+from stretto.memory.backend.types import Filter, Point
+from stretto.memory.item import EVERYTHING, Kind, MemoryItem, Scope, Source
+from stretto.memory.recollection.encoding import Encoder, said
+from stretto.memory.recollection.filters import of_scope
+from stretto.memory.recollection.forgetting import rewrite_conversation
+from stretto.memory.recollection.forms import check_text, kind_of
+
+PAGE = 256
+TIMES = ("created_at", "updated_at", "valid_from", "valid_to", "expires_at", "importance")
+
+
+async def export(backend: Backend, scope: Scope) -> AsyncIterator[dict[str, Any]]:
+    """Give every item of a scope in its JSON form, also what no longer holds."""
+    cursor: str | None = None
+    while True:
+        page = backend.scroll(Filter(of_scope(scope)), PAGE, cursor)
+        records, cursor = await asyncio.wrap_future(page)
+        for record in records:
+            yield line_of(MemoryItem.from_payload(record.payload))
+        if cursor is None:
+            return
+
+
+def line_of(item: MemoryItem) -> dict[str, Any]:
+    """Give the JSON form of an item, without what is not set."""
+    values = asdict(item) | {"kind": str(item.kind), "data": dict(item.data)}
+    for name in ("scope", "source"):
+        values[name] = {key: value for key, value in values[name].items() if value is not None}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+async def import_lines(
+    backend: Backend, encoder: Encoder, lines: Iterable[Mapping[str, Any] | str], outer: Scope
+) -> int:
+    """Add the items of a copy that are not there yet, and count them.
+
+    Args:
+        backend: where.
+        encoder: makes the vectors.
+        lines: what ``export`` gave, as mappings or as JSON texts.
+        outer: whose memory this is; its fields win.
+
+    Raises:
+        MemoryFault: a line is no item; nothing is added then.
+
+    """
+    items = [item_of(line, number, outer) for number, line in enumerate(lines, start=1)]
+    added = 0
+    rest = iter(items)
+    parts = parts_of(items)
+    while page := list(islice(rest, PAGE)):
+        added += await _add(backend, encoder, page, parts)
+    for episode in {item.episode_id for item in items if item.kind == Kind.MESSAGE} - {None}:
+        await rewrite_conversation(backend, encoder, str(episode))
+    return added
+
+
+async def _add(
+    backend: Backend, encoder: Encoder, items: Sequence[MemoryItem], parts: Mapping[str, list[str]]
+) -> int:
+    found = await asyncio.wrap_future(backend.retrieve([item.id for item in items]))
+    known = {record.id for record in found}
+    new = [item for item in items if item.id not in known]
+    await asyncio.wrap_future(backend.upsert(await encode(encoder, new, parts)))
+    return len(new)
+
+
+async def encode(
+    encoder: Encoder, items: Sequence[MemoryItem], parts: Mapping[str, list[str]]
+) -> list[Point]:
+    """Make the points of items; turns of conversations without their neighbours.
+
+    Args:
+        encoder: makes the vectors.
+        items: any.
+        parts: the texts of what episodes are made of, by the episode.
+
+    """
+    dense = await encoder.meanings([said(item) for item in items])
+    points: list[Point] = []
+    for item, vector in zip(items, dense, strict=True):
+        if item.kind == Kind.EPISODE:
+            whole = "\n".join((item.text, *parts.get(item.id, ())))
+            own_words = "turns" not in item.data
+            points.append(replace(encoder.episode(item, whole, own_words), dense=vector))
+        else:
+            points.append(encoder.point(item, vector))
+    return points
+
+
+def parts_of(items: Iterable[MemoryItem]) -> dict[str, list[str]]:
+    """Give the texts of what episodes are made of, by the episode."""
+    parts: dict[str, list[str]] = {}
+    for item in items:
+        if item.episode_id is not None:
+            parts.setdefault(item.episode_id, []).append(said(item))
+    return parts
+
+
+def item_of(line: Mapping[str, Any] | str, number: int, outer: Scope = EVERYTHING) -> MemoryItem:
+    """Read an item from its JSON form.
+
+    Args:
+        line: the form, as a mapping or as a JSON text.
+        number: of the line, from 1, for the message.
+        outer: fields that win over those of its scope.
+
+    Raises:
+        MemoryFault: it is none; the code is ``item_invalid``.
+
+    """
+    try:
+        values: Any = json.loads(line) if isinstance(line, str) else dict(line)
+        return _read(values, outer)
+    except MemoryFault as fault:
+        raise MemoryFault(f"line {number}: {fault.message}", code=fault.code) from None
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        told = f"line {number} is no memory ({error}); import what 'stretto memory export' wrote"
+        raise MemoryFault(told, code="item_invalid") from None
+
+
+def _read(values: dict[str, Any], outer: Scope) -> MemoryItem:
+    known = {each.name for each in fields(MemoryItem)}
+    if strange := sorted(values.keys() - known):
+        raise ValueError(f"it has a field '{strange[0]}'")
+    for name in TIMES:
+        if name in values:
+            values[name] = _number(name, values[name])
+    scope = cast("dict[str, Any]", values.pop("scope", {}))
+    source = cast("dict[str, Any]", values.pop("source", {}))
+    own = Scope(**scope)
+    item = MemoryItem(
+        **values | {"kind": kind_of(values["kind"]), "text": check_text(values["text"])},
+        scope=Scope(**{**asdict(own), **{k: v for k, v in asdict(outer).items() if v is not None}}),
+        source=Source(**source),
+    )
+    item.to_payload()  # its data has to be JSON
+    return item
+
+
+def _number(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"its {name} is no number")
+    return float(value)

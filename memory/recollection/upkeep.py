@@ -1,0 +1,152 @@
+"""What keeps a memory in order: figures, what has expired, vectors made anew."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from itertools import islice
+from typing import Any
+
+from stretto.memory.backend.protocol import Backend
+from stretto.memory.backend.types import Filter, Match, MatchAny, Point, Range, Record
+from stretto.memory.item import Kind, MemoryItem
+from stretto.memory.recollection.encoding import PENDING, Encoder
+from stretto.memory.recollection.filters import ITEMS, expired
+from stretto.memory.recollection.forgetting import rewrite_conversation
+from stretto.memory.recollection.forms import MemoryStats
+from stretto.memory.recollection.transfer import encode, parts_of
+
+PAGE = 256
+UNDER_WAY = "reindexing"
+"""Stands in the metadata while vectors are made anew."""
+VALUES = MatchAny("stretto", ("value", "part"))
+
+
+async def stats(backend: Backend, encoder: Encoder) -> MemoryStats:
+    """Count what is there."""
+    items = Filter((ITEMS,))
+    kinds = await asyncio.wrap_future(backend.facet("kind", items, len(Kind)))
+    values = await asyncio.wrap_future(backend.count(Filter((Match("stretto", "value"),))))
+    pending = await asyncio.wrap_future(backend.count(Filter((ITEMS, Match(PENDING, 1)))))
+    whole = await asyncio.wrap_future(backend.stats())
+    return MemoryStats(
+        items=sum(count for _, count in kinds),
+        kinds=dict(kinds),
+        values=values,
+        bytes_on_disk=whole.bytes_on_disk,
+        location=whole.location,
+        embedder=encoder.embedder.name if encoder.embedder else None,
+        language=encoder.words.language,
+        dense_pending=pending,
+        spooled=whole.spooled,
+    )
+
+
+async def sweep(backend: Backend, encoder: Encoder) -> int:
+    """Delete what has expired, make vectors that could not be made before; count the deleted."""
+    now = time.time()
+    items = Filter((ITEMS, expired(now)))
+    values = Filter((VALUES, Range("expires_at", lte=now)))
+    swept = sum([await asyncio.wrap_future(backend.delete(each)) for each in (items, values)])
+    if encoder.embedder is not None:
+        await _make_pending(backend, encoder)
+    return swept
+
+
+async def _make_pending(backend: Backend, encoder: Encoder) -> None:
+    waiting = Filter((ITEMS, Match(PENDING, 1)))
+    while True:
+        records, _ = await asyncio.wrap_future(backend.scroll(waiting, PAGE))
+        items = [MemoryItem.from_payload(record.payload) for record in records]
+        if not items or not await _renew(backend, encoder, items):
+            return
+
+
+async def _renew(backend: Backend, encoder: Encoder, items: Sequence[MemoryItem]) -> bool:
+    """Store items with new vectors; False when vectors of meaning still cannot be made."""
+    conversations = {i.episode_id for i in items if i.kind == Kind.MESSAGE and i.episode_id}
+    single = [i for i in items if i.kind != Kind.MESSAGE or not i.episode_id]
+    parts = {e.id: await _parts(backend, e.id) for e in single if e.kind == Kind.EPISODE}
+    points = await encode(encoder, single, parts)
+    await asyncio.wrap_future(backend.upsert(points))
+    for episode in conversations:
+        await rewrite_conversation(backend, encoder, episode)
+    left = await asyncio.wrap_future(backend.retrieve([item.id for item in items]))
+    return not any(record.payload.get(PENDING) for record in left)
+
+
+async def _parts(backend: Backend, episode: str) -> list[str]:
+    within = Filter((ITEMS, Match("episode_id", episode)))
+    records, _ = await asyncio.wrap_future(backend.scroll(within, 10_000))
+    items = [MemoryItem.from_payload(record.payload) for record in records]
+    return parts_of(items).get(episode, [])
+
+
+async def reindex(backend: Backend, encoder: Encoder, marks: dict[str, Any]) -> int:
+    """Make all vectors anew, and count the items.
+
+    Args:
+        backend: where.
+        encoder: makes the vectors from now on.
+        marks: how they were made, kept beside them.
+
+    Raises:
+        MemoryFault: the memory cannot be used, or the embedder gives what cannot be kept. Until
+            all vectors are made, nothing but another attempt is accepted.
+
+    """
+    dims = encoder.embedder.dims if encoder.embedder else 0
+    under_way = {**marks, UNDER_WAY: True}
+    await asyncio.wrap_future(backend.rebuild(_without_meaning, dims, under_way))
+    items = await _all_items(backend)
+    conversations = {i.episode_id for i in items if i.kind == Kind.MESSAGE and i.episode_id}
+    parts, rest = parts_of(items), iter(items)
+    while page := list(islice(rest, PAGE)):
+        await asyncio.wrap_future(backend.upsert(await encode(encoder, page, parts)))
+    for episode in conversations:
+        await rewrite_conversation(backend, encoder, str(episode))
+    await _reindex_values(backend, encoder)
+    await asyncio.wrap_future(backend.set_metadata({UNDER_WAY: False}))
+    return len(items)
+
+
+def _without_meaning(point: Point) -> Point:
+    return Point(point.id, point.payload, point.lex, point.lex_ep, None)
+
+
+async def _all_items(backend: Backend) -> list[MemoryItem]:
+    return [MemoryItem.from_payload(record.payload) async for record in _records(backend, ITEMS)]
+
+
+async def _records(backend: Backend, which: Match | MatchAny) -> AsyncIterator[Record]:
+    cursor: str | None = None
+    while True:
+        page = backend.scroll(Filter((which,)), PAGE, cursor)
+        records, cursor = await asyncio.wrap_future(page)
+        for record in records:
+            yield record
+        if cursor is None:
+            return
+
+
+async def _reindex_values(backend: Backend, encoder: Encoder) -> None:
+    """Encode the values of LangGraph's store, and the parts that hold their vectors, anew."""
+    waiting: list[Record] = []
+    async for record in _records(backend, VALUES):
+        waiting.append(record)
+        if len(waiting) >= PAGE:
+            await _renew_values(backend, encoder, waiting)
+            waiting = []
+    await _renew_values(backend, encoder, waiting)
+
+
+async def _renew_values(backend: Backend, encoder: Encoder, records: Sequence[Record]) -> None:
+    texted = [record for record in records if record.payload.get("text")]
+    dense = await encoder.meanings([record.payload["text"] for record in texted])
+    points: list[Point] = []
+    for record, vector in zip(texted, dense, strict=True):
+        value = record.payload["stretto"] == "value"
+        lex = encoder.words.encode(record.payload["text"]) if value else None
+        whole = None if record.payload.get("parts") else vector
+        points.append(Point(record.id, record.payload, lex, None, whole))
+    if points:
+        await asyncio.wrap_future(backend.upsert(points))
