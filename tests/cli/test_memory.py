@@ -220,11 +220,11 @@ def test_a_server_that_is_away_ends_in_a_message(stretto: Command) -> None:
 def test_a_folder_of_something_else_is_refused(stretto: Command, project: Path) -> None:
     folder = project / ".stretto" / "memory"
     folder.mkdir(parents=True)
-    (folder / "letters.txt").write_text("not ours")
+    (folder / "meta.json").write_text("not ours")
     done = stretto("memory", "recall", "x")
     assert (done.returncode, done.stdout) == (1, "")
     assert str(Path(".stretto") / "memory") in done.stderr
-    assert (folder / "letters.txt").read_text() == "not ours"
+    assert (folder / "meta.json").read_text() == "not ours"
 
 
 def test_doctor_tells_of_memory_and_creates_nothing(stretto: Command, project: Path) -> None:
