@@ -194,7 +194,7 @@ def _order(target: Any, task: Task) -> Order:
     path = getattr(sys.modules[defined.__module__], "__file__", None)
     # What belongs to the run around it stays here: it could not be sent, and would reach nobody.
     host: dict[str, Any] = {"publish": discard, "notify": discard, "gate": ModelGate(), "facts": {}}
-    sent = replace(task, usage=Usage(), **host)
+    sent = replace(task, usage=Usage(), host_memory=None, **host)
     try:
         payload = pickle.dumps((None if function else target, sent))
     except Exception as error:

@@ -103,7 +103,7 @@ class Execution:
         )
         run = {"id": row.run_id, "started_at": first, "attempt": attempt, "errors": 0}
         scope = make_scope(flow, run, self._emit)
-        scope.given = self._given()
+        scope.given, scope.session = self._given(), self.row.session_id
         scope.priority = PRIORITIES.index(row.priority)
         scope.remaining = await self._remaining()
         if flow.timeout is not None:

@@ -88,6 +88,8 @@ class Launcher:
         self.active: dict[str, Active] = {}
         self.on_end: Callable[[RunResult], None] = lambda result: None
         """Called with every result, before others can act on the run."""
+        self.on_ended: Callable[[RunRow, RunResult], None] = lambda row, result: None
+        """Called with every run and its result, once that is recorded."""
         self._find = find
         self._open_model = open_model
         self._graphs: dict[str, Graph] = {}
@@ -179,6 +181,7 @@ class Launcher:
             result = await self._admitted(execution)
             self.ended[result.status] += 1
             self.on_end(result)
+            self.on_ended(execution.row, result)
             return result
         except asyncio.CancelledError:
             await execution.record_cancelled()
