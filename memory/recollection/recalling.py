@@ -131,7 +131,7 @@ class Search:
 
     def _episodes(self, found: Sequence[Record], known: set[str]) -> list[Record]:
         """Give the conversations that were found, whose own text is not searched."""
-        view, held = self.question.view, []
+        view, held = self.question.view, list[Record]()
         for record in found:
             item = MemoryItem.from_payload(record.payload)
             fits = view.subject in (None, item.subject) and view.key in (None, item.key)

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -257,8 +258,8 @@ def edge_condition(asked: models.Condition) -> Any:
             raise NotImplementedError(f"the double knows no {asked!r}")
 
 
-def _listed(clause: Any) -> list[Any] | None:
+def _listed(clause: Sequence[Any] | models.Condition | None) -> list[Any] | None:
     if clause is None:
         return None
-    conditions: Any = clause if isinstance(clause, list) else [clause]
+    conditions = clause if isinstance(clause, Sequence) else [clause]
     return [edge_condition(condition) for condition in conditions]

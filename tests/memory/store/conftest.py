@@ -1,7 +1,7 @@
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from langgraph.store.base import BaseStore, PutOp
@@ -19,8 +19,13 @@ ENGINES = ("edge", "double")
 Emptied = Callable[[str, int | None], Backend]
 
 
+def held_by(request: pytest.FixtureRequest) -> Any:
+    """Give what a test module says that its store holds."""
+    return cast(Any, request).module.HELD
+
+
 @contextmanager
-def backend_of(kind: str, folder: Path, dims: int | None) -> Iterator[Backend]:
+def backend_of(kind: str, folder: Path, dims: int | None) -> Generator[Backend]:
     with qdrant_server() if kind == "double" else nullcontext() as server:
         backend = open_backend(folder, server.url if server else None, None, dims)
         try:
@@ -82,7 +87,7 @@ def filled_qdrant(
 ) -> Iterator[BaseStore]:
     """A store that holds the ``HELD`` of a test module, for tests that only read."""
     with backend_of(request.param, tmp_path_factory.mktemp("held"), None) as backend:
-        yield filled_with(request.module.HELD, QdrantStore(backend))
+        yield filled_with(held_by(request), QdrantStore(backend))
 
 
 @pytest.fixture(params=[*ENGINES, "reference"], scope="module")
@@ -91,7 +96,7 @@ def filled(
 ) -> Iterator[BaseStore]:
     """The same, and the reference."""
     if request.param == "reference":
-        yield filled_with(request.module.HELD, InMemoryStore())
+        yield filled_with(held_by(request), InMemoryStore())
         return
     with backend_of(request.param, tmp_path_factory.mktemp("held"), None) as backend:
-        yield filled_with(request.module.HELD, QdrantStore(backend))
+        yield filled_with(held_by(request), QdrantStore(backend))
