@@ -120,6 +120,8 @@ class MemoryFault(StrettoError, RuntimeError):
             "memory_locked",
             "memory_newer",
             "memory_unreachable",
+            "memory_missing",
+            "server_too_old",
             "embedder_mismatch",
         }
     )
