@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -258,8 +257,8 @@ def edge_condition(asked: models.Condition) -> Any:
             raise NotImplementedError(f"the double knows no {asked!r}")
 
 
-def _listed(clause: Sequence[Any] | models.Condition | None) -> list[Any] | None:
+def _listed(clause: list[models.Condition] | models.Condition | None) -> list[Any] | None:
+    """Give the conditions of a clause; one alone may stand without a list."""
     if clause is None:
         return None
-    conditions = clause if isinstance(clause, Sequence) else [clause]
-    return [edge_condition(condition) for condition in conditions]
+    return [edge_condition(c) for c in (clause if isinstance(clause, list) else [clause])]
