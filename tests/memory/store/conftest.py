@@ -1,4 +1,4 @@
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ Emptied = Callable[[str, int | None], Backend]
 
 
 @contextmanager
-def backend_of(kind: str, folder: Path, dims: int | None) -> Iterator[Backend]:
+def backend_of(kind: str, folder: Path, dims: int | None) -> Generator[Backend]:
     with qdrant_server() if kind == "double" else nullcontext() as server:
         backend = open_backend(folder, server.url if server else None, None, dims)
         try:
@@ -78,20 +78,20 @@ def filled_with(held: list[PutOp], store: BaseStore) -> BaseStore:
 
 @pytest.fixture(params=ENGINES, scope="module")
 def filled_qdrant(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, held: list[PutOp]
 ) -> Iterator[BaseStore]:
-    """A store that holds the ``HELD`` of a test module, for tests that only read."""
+    """A store with what the fixture ``held`` of a test module gives, for tests that only read."""
     with backend_of(request.param, tmp_path_factory.mktemp("held"), None) as backend:
-        yield filled_with(request.module.HELD, QdrantStore(backend))
+        yield filled_with(held, QdrantStore(backend))
 
 
 @pytest.fixture(params=[*ENGINES, "reference"], scope="module")
 def filled(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, held: list[PutOp]
 ) -> Iterator[BaseStore]:
     """The same, and the reference."""
     if request.param == "reference":
-        yield filled_with(request.module.HELD, InMemoryStore())
+        yield filled_with(held, InMemoryStore())
         return
     with backend_of(request.param, tmp_path_factory.mktemp("held"), None) as backend:
-        yield filled_with(request.module.HELD, QdrantStore(backend))
+        yield filled_with(held, QdrantStore(backend))
