@@ -1,7 +1,7 @@
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from langgraph.store.base import BaseStore, PutOp
@@ -17,11 +17,6 @@ from tests.memory.store.stores import Opener, dims_of
 ENGINES = ("edge", "double")
 """The embedded engine, and a server on the loopback interface."""
 Emptied = Callable[[str, int | None], Backend]
-
-
-def held_by(request: pytest.FixtureRequest) -> Any:
-    """Give what a test module says that its store holds."""
-    return cast(Any, request).module.HELD
 
 
 @contextmanager
@@ -83,20 +78,20 @@ def filled_with(held: list[PutOp], store: BaseStore) -> BaseStore:
 
 @pytest.fixture(params=ENGINES, scope="module")
 def filled_qdrant(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, held: list[PutOp]
 ) -> Iterator[BaseStore]:
-    """A store that holds the ``HELD`` of a test module, for tests that only read."""
+    """A store with what the fixture ``held`` of a test module gives, for tests that only read."""
     with backend_of(request.param, tmp_path_factory.mktemp("held"), None) as backend:
-        yield filled_with(held_by(request), QdrantStore(backend))
+        yield filled_with(held, QdrantStore(backend))
 
 
 @pytest.fixture(params=[*ENGINES, "reference"], scope="module")
 def filled(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, held: list[PutOp]
 ) -> Iterator[BaseStore]:
     """The same, and the reference."""
     if request.param == "reference":
-        yield filled_with(held_by(request), InMemoryStore())
+        yield filled_with(held, InMemoryStore())
         return
     with backend_of(request.param, tmp_path_factory.mktemp("held"), None) as backend:
-        yield filled_with(held_by(request), QdrantStore(backend))
+        yield filled_with(held, QdrantStore(backend))

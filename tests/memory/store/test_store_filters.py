@@ -90,7 +90,9 @@ def name(given: Any) -> str:
     return str(given)[:40]
 
 
-HELD = [PutOp(PLACE, key, value) for key, value in ITEMS.items()]
+@pytest.fixture(scope="module")
+def held() -> list[PutOp]:
+    return [PutOp(PLACE, key, value) for key, value in ITEMS.items()]
 
 
 def found(store: BaseStore, wanted: dict[str, Any]) -> str:
