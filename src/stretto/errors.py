@@ -7,6 +7,7 @@ StrettoError
 ├── RunConflict          the caller: the run is not in a state that allows this
 ├── NoAgentFor           the deployment: nothing registered can do this step
 ├── ConfigurationError   the deployment: a setting is missing or contradicts another
+├── MemoryFault          the deployment: memory cannot be used; or the caller: it cannot keep this
 ├── StepFailed           the agent: a step failed after all its attempts
 │   ├── StepTimedOut     the agent: a step did not end within its deadline
 │   └── CircuitOpen      the agent: it failed so often that it is left alone for a while
@@ -102,6 +103,38 @@ class ConfigurationError(StrettoError, RuntimeError):
     """A setting is missing, wrong, or contradicts another one."""
 
     code = "configuration"
+
+
+class MemoryFault(StrettoError, RuntimeError):
+    """Memory cannot be used, or cannot keep what it was given; ``code`` says which and why."""
+
+    code = "memory"
+    DEGRADING = frozenset(
+        {
+            "memory_closed",
+            "memory_corrupt",
+            "memory_denied",
+            "memory_failed",
+            "memory_foreign",
+            "memory_full",
+            "memory_locked",
+            "memory_newer",
+            "memory_unreachable",
+            "embedder_mismatch",
+        }
+    )
+    """The codes of a memory that cannot be used now; all others are wrong input."""
+
+    def __init__(self, message: str, *, code: str | None = None) -> None:
+        """Keep ``message``; ``code`` refines the class's own code for programs."""
+        super().__init__(message)
+        if code is not None:
+            self.code = code
+
+    @property
+    def degrades(self) -> bool:
+        """Whether a run may go on without its memory, as opposed to input that is wrong."""
+        return self.code in self.DEGRADING
 
 
 class StepFailed(StrettoError, RuntimeError):

@@ -1,0 +1,1 @@
+"""Where memory is kept: one protocol over the embedded Qdrant engine and over a Qdrant server."""

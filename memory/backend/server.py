@@ -1,0 +1,206 @@
+"""Memory on a Qdrant server, with the calls of ``Backend``.
+
+All calls run on one event loop in a thread of its own, so callers with and without a loop share
+them. Writes of one process keep their order; while the server is away they wait in a file.
+"""
+
+import os
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import AbstractContextManager
+from pathlib import Path
+from threading import Lock
+from typing import Any, TypeVar
+
+from anyio import to_thread
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+from pydantic import SecretStr
+
+from stretto.memory.backend.line import Line
+from stretto.memory.backend.protocol import Engine, Page, Transform
+from stretto.memory.backend.remote import Remote
+from stretto.memory.backend.session import Session
+from stretto.memory.backend.spool import LIMIT_BYTES, Spool
+from stretto.memory.backend.thread import closed
+from stretto.memory.backend.twin import Twin
+from stretto.memory.backend.types import Filter, Order, Point, Query, Record, Stats
+
+T = TypeVar("T")
+PAUSE_SECONDS = 1.0
+
+
+class Connection:
+    """The loop, the thread and the session of one process."""
+
+    def __init__(self, opening: Callable[[], Session]) -> None:
+        """Start the thread."""
+        self._manager: AbstractContextManager[BlockingPortal] = start_blocking_portal(
+            name="stretto-memory"
+        )
+        self.portal = self._manager.__enter__()
+        self.session = self.portal.call(opening)
+
+    def close(self) -> None:
+        """Wait for what was asked for, hang up, and end the thread."""
+        self.portal.call(self._finish)
+        self._manager.__exit__(None, None, None)
+
+    async def _finish(self) -> None:
+        async with self.session.lock:
+            await self.session.remote.line.close()
+
+
+class ServerBackend:
+    """The calls of ``Backend`` on a server; connects at the first call of each process."""
+
+    def __init__(
+        self,
+        folder: Path,
+        url: str,
+        api_key: SecretStr | None = None,
+        dims: int | None = None,
+        on_degraded: Callable[[str], None] | None = None,
+        *,
+        pause: float = PAUSE_SECONDS,
+        spool_limit: int = LIMIT_BYTES,
+    ) -> None:
+        """Name the server.
+
+        Args:
+            folder: where writes wait while the server is away.
+            url: its address.
+            api_key: what it asks for.
+            dims: numbers per dense vector, for a memory that has none yet; None for none.
+            on_degraded: told once per outage, from another thread.
+            pause: seconds to leave the server alone after it was not reached.
+            spool_limit: bytes of writes that may wait.
+
+        """
+        self.url = url
+        self._folder = folder.expanduser().absolute()
+        self._api_key = api_key
+        self._dims = dims
+        self._on_degraded = on_degraded
+        self._pause = pause
+        self._spool_limit = spool_limit
+        self._lock = Lock()
+        self._pid = os.getpid()
+        self._connection: Connection | None = None
+        self._closed = False
+
+    def upsert(self, points: Sequence[Point]) -> Future[None]:
+        """Write points, each in place of the one with its id, or keep them for the server."""
+        return self._write(lambda s: s.upsert(points))
+
+    def retrieve(self, ids: Sequence[str], with_vectors: bool = False) -> Future[list[Record]]:
+        """Give the points that exist, in the order of ``ids``."""
+        return self._read(lambda r: r.retrieve(ids, with_vectors))
+
+    def query(self, queries: Sequence[Query]) -> Future[list[list[Record]]]:
+        """Answer several queries at once, each with its nearest points first."""
+        return self._read(lambda r: r.query(queries))
+
+    def scroll(
+        self,
+        filter: Filter | None,
+        limit: int,
+        cursor: str | None = None,
+        order: Order | None = None,
+        with_vectors: bool = False,
+    ) -> Future[Page]:
+        """Give one page and the cursor of the next one, None after the last."""
+        return self._read(lambda r: r.scroll(filter, limit, cursor, order, with_vectors))
+
+    def count(self, filter: Filter | None) -> Future[int]:
+        """Count exactly."""
+        return self._read(lambda r: r.count(filter))
+
+    def facet(self, field: str, filter: Filter | None, limit: int) -> Future[list[tuple[str, int]]]:
+        """Give the values of an indexed keyword field and how many points have each."""
+        return self._read(lambda r: r.facet(field, filter, limit))
+
+    def delete(self, which: Sequence[str] | Filter) -> Future[int]:
+        """Delete points and say how many; 0 when the server will hear of it later."""
+        return self._write(lambda s: s.delete(which))
+
+    def set_payload(self, ids: Sequence[str], payload: Mapping[str, Any]) -> Future[None]:
+        """Set these fields on the points that exist; their other fields stay."""
+        return self._write(lambda s: s.set_payload(ids, payload))
+
+    def atomic(self, work: Callable[[Engine], T]) -> Future[T]:
+        """Do several calls with no other write of this process between them."""
+
+        async def run(session: Session) -> T:
+            await session.reach()
+            twin = Twin(session, self._connected().portal)
+            return await to_thread.run_sync(work, twin)
+
+        return self._write(run)
+
+    def compact(self) -> Future[None]:
+        """Do nothing: a server gives space back by itself."""
+        return self._read(lambda r: r.collection.ensure())
+
+    def rebuild(
+        self,
+        transform: Transform | None = None,
+        dims: int | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Future[None]:
+        """Write everything anew to a new collection; no other process may write meanwhile."""
+        return self._write(lambda s: s.rebuild(transform, dims, metadata))
+
+    def stats(self) -> Future[Stats]:
+        """Say how much is kept, and where."""
+        return self._submit(lambda s: s.stats(self.url))
+
+    def metadata(self) -> Future[dict[str, Any]]:
+        """Give what is known of the memory as a whole."""
+        return self._submit(lambda s: s.metadata())
+
+    def set_metadata(self, values: Mapping[str, Any]) -> Future[None]:
+        """Set these keys, durably; the others stay."""
+        return self._write(lambda s: s.remote.collection.set_values(dict(values)))
+
+    def close(self) -> None:
+        """Finish what was asked for, and hang up."""
+        with self._lock:
+            connection, self._connection, self._closed = self._connection, None, True
+        if connection is not None and self._pid == os.getpid():
+            connection.close()
+
+    def _read(self, call: Callable[[Remote], Awaitable[T]]) -> Future[T]:
+        async def run(session: Session) -> T:
+            answer = await call(session.remote)
+            if session.spool.waiting() and not session.lock.locked():
+                self._connected().portal.start_task_soon(session.catch_up)
+            return answer
+
+        return self._submit(run)
+
+    def _write(self, call: Callable[[Session], Awaitable[T]]) -> Future[T]:
+        async def run(session: Session) -> T:
+            async with session.lock:
+                return await call(session)
+
+        return self._submit(run)
+
+    def _submit(self, call: Callable[[Session], Coroutine[Any, Any, T]]) -> Future[T]:
+        if self._closed:
+            refused: Future[T] = Future()
+            refused.set_exception(closed())
+            return refused
+        connection = self._connected()
+        return connection.portal.start_task_soon(call, connection.session)
+
+    def _connected(self) -> Connection:
+        if self._pid != os.getpid():
+            self._lock, self._connection, self._pid = Lock(), None, os.getpid()
+        with self._lock:
+            if self._connection is None:
+                self._connection = Connection(self._open)
+            return self._connection
+
+    def _open(self) -> Session:
+        line = Line(self.url, self._api_key, self._on_degraded, self._pause)
+        return Session(Remote(line, self._dims), Spool(self._folder, self._spool_limit))

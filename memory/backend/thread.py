@@ -1,0 +1,195 @@
+"""The one thread that calls the embedded engine, and the queue before it.
+
+The queue is bounded for threads: when ``CAPACITY`` calls wait, the next caller waits too. A thread
+that runs an event loop is never made to wait; there each coroutine waits for the future of its own
+call, so the coroutines are the bound. Writes that wait together are given to the engine together.
+"""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from threading import Condition, Thread, current_thread
+from typing import TYPE_CHECKING, Any
+
+from stretto.errors import MemoryFault
+from stretto.memory.backend.types import Point
+
+if TYPE_CHECKING:
+    from stretto.memory.backend.folder import MemoryFolder
+
+logger = logging.getLogger(__name__)
+CAPACITY = 1024
+COALESCED_POINTS = 256
+SYNC_CALLS = 100
+SYNC_SECONDS = 1.0
+FLUSH_POINTS = 10_000
+"""Points the log may have to replay when memory is opened again: half a second."""
+
+
+@dataclass(slots=True)
+class Call:
+    """One call that waits: work for the folder, or points to write."""
+
+    work: "Callable[[MemoryFolder], Any] | None" = None
+    points: Sequence[Point] = ()
+    writes: bool = True
+    future: Future[Any] = field(default_factory=Future[Any])
+
+
+class EngineThread:
+    """Does calls one after the other on a folder that its first call opens."""
+
+    def __init__(self, opening: "Callable[[], MemoryFolder]") -> None:
+        """Keep ``opening``; the thread starts with the first call."""
+        self._opening = opening
+        self._calls: deque[Call] = deque()
+        self._changed = Condition()
+        self._closing = False
+        self._folder: MemoryFolder | None = None
+        self._unsynced = 0
+        self._synced_at = 0.0
+        self._thread = Thread(target=self._run, name="stretto-memory", daemon=True)
+
+    def submit(self, call: Call) -> Future[Any]:
+        """Queue a call; waits while the queue is full, unless this thread runs an event loop."""
+        with self._changed:
+            if not _must_not_wait(self._thread):
+                self._changed.wait_for(lambda: self._closing or len(self._calls) < CAPACITY)
+            if self._closing:
+                call.future.set_exception(closed())
+                return call.future
+            self._calls.append(call)
+            if not self._thread.is_alive():
+                self._thread.start()
+            self._changed.notify_all()
+        return call.future
+
+    def close(self) -> None:
+        """Finish what is queued, close the folder and wait for both."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+            started = self._thread.is_alive()
+        if started:
+            self._thread.join()
+
+    def abandon(self) -> None:
+        """In a forked child: leave the parent's folder alone."""
+        if self._folder is not None:
+            self._folder.shard.abandon()
+
+    def _run(self) -> None:
+        while (batch := self._next()) is not None:
+            if batch:
+                self._serve(batch)
+            self._keep_up()
+        if self._folder is not None:
+            with logged("close"):
+                self._folder.close()
+
+    def _next(self) -> list[Call] | None:
+        """Give the calls to do together; none when it is time to sync, None at the end."""
+        with self._changed:
+            while not self._calls and not self._closing:
+                if not self._changed.wait(SYNC_SECONDS if self._unsynced else None):
+                    return []
+            if not self._calls:
+                return None
+            batch = [self._calls.popleft()]
+            points = len(batch[0].points)
+            while self._calls and batch[0].work is None and self._calls[0].work is None:
+                points += len(self._calls[0].points)
+                if points > COALESCED_POINTS:
+                    break
+                batch.append(self._calls.popleft())
+            self._changed.notify_all()
+            return batch
+
+    def _serve(self, batch: list[Call]) -> None:
+        live = [call for call in batch if call.future.set_running_or_notify_cancel()]
+        try:
+            folder = self._folder = self._folder or self._opening()
+        except BaseException as error:
+            for call in live:
+                call.future.set_exception(error)
+            return
+        if live and live[0].work is None:
+            _write(folder, live)
+        for call in live:
+            if call.work is not None:
+                _settle(call, call.work, folder)
+            self._unsynced += call.writes
+
+    def _keep_up(self) -> None:
+        """Bound what a power cut could lose, and what the log replays."""
+        folder, now = self._folder, time.monotonic()
+        if folder is None or not self._unsynced:
+            return
+        if self._unsynced >= SYNC_CALLS or now - self._synced_at >= SYNC_SECONDS:
+            self._unsynced, self._synced_at = 0, now
+            with logged("sync"):
+                folder.shard.sync()
+        if folder.shard.unflushed >= FLUSH_POINTS:
+            with logged("flush"):
+                folder.shard.flush()
+
+
+def closed() -> MemoryFault:
+    """Give the fault of a call after ``close``."""
+    return MemoryFault("This memory is closed; open it again.", code="memory_closed")
+
+
+@contextmanager
+def logged(what: str) -> Iterator[None]:
+    """Report a fault that no caller waits for; what was acknowledged is in the log of the shard."""
+    try:
+        yield
+    except MemoryFault as error:
+        logger.warning("memory could not %s: %s", what, error)
+
+
+def _write(folder: "MemoryFolder", calls: list[Call]) -> None:
+    """Write the points of several calls together; one that cannot be stored fails alone."""
+    ready: list[tuple[Call, list[Any]]] = []
+    for call in calls:
+        try:
+            ready.append((call, folder.shard.ready(call.points)))
+        except Exception as error:
+            call.future.set_exception(error)
+    try:
+        folder.shard.upsert_ready([point for _, points in ready for point in points])
+    except Exception:
+        for call, points in ready:
+            _settle(call, partial(_upsert, points=points), folder)
+        return
+    for call, _ in ready:
+        call.future.set_result(None)
+
+
+def _upsert(folder: "MemoryFolder", points: list[Any]) -> None:
+    folder.shard.upsert_ready(points)
+
+
+def _settle(call: Call, work: "Callable[[MemoryFolder], Any]", folder: "MemoryFolder") -> None:
+    try:
+        result = work(folder)
+    except BaseException as error:
+        call.future.set_exception(error)
+    else:
+        call.future.set_result(result)
+
+
+def _must_not_wait(engine: Thread) -> bool:
+    if current_thread() is engine:
+        return True
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

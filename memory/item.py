@@ -1,0 +1,149 @@
+"""What memory keeps: one item with its scope, its origin and the time in which it holds."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
+from typing import Any
+
+SEPARATOR = "\x1f"
+"""Between the segments of a namespace in ``ns_path``; no segment may hold it."""
+FLAGS = {"b:true": True, "b:false": False}
+
+
+class Kind(StrEnum):
+    """What sort of thing is remembered."""
+
+    MESSAGE = "message"
+    FACT = "fact"
+    EPISODE = "episode"
+    PROCEDURE = "procedure"
+    SUMMARY = "summary"
+    ARTIFACT = "artifact"
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Whose memory it is; None means not narrowed by this."""
+
+    tenant: str | None = None
+    user: str | None = None
+    agent: str | None = None
+    workflow: str | None = None
+    thread: str | None = None
+
+    def namespace(self) -> tuple[str, ...]:
+        """Give one ``field=value`` per field that is set, in field order; ("memory",) for none."""
+        parts = tuple(f"{name}={value}" for name, value in self.to_payload().items())
+        return parts or ("memory",)
+
+    def to_payload(self) -> dict[str, str]:
+        """Give the fields that are set."""
+        return _set_fields(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where an item came from."""
+
+    run_id: str | None = None
+    node: str | None = None
+    message_id: str | None = None
+    tool: str | None = None
+    author: str | None = None
+
+    def to_payload(self) -> dict[str, str]:
+        """Give the fields that are set."""
+        return _set_fields(self)
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryItem:
+    """One thing that is remembered; times are seconds since 1970."""
+
+    id: str
+    """A UUID as text."""
+    text: str
+    created_at: float
+    updated_at: float
+    scope: Scope = Scope()
+    kind: Kind = Kind.FACT
+    data: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """JSON values."""
+    key: str | None = None
+    """The name of a fact of which one holds at a time, such as ``user.city``."""
+    subject: str | None = None
+    """Whom or what it is about, to forget by."""
+    importance: float = 0.5
+    """Between 0 and 1."""
+    source: Source = Source()
+    valid_from: float | None = None
+    valid_to: float | None = None
+    expires_at: float | None = None
+    supersedes: str | None = None
+    """The id of the item that this one replaced."""
+    superseded_by: str | None = None
+    pinned: bool = False
+    seen_count: int = 1
+    episode_id: str | None = None
+    position: int | None = None
+    """The number of the turn in its episode."""
+
+    def to_payload(self) -> dict[str, Any]:
+        """Give the payload of its point: flat, without what is None, and filterable.
+
+        ``data`` is one JSON text, since the engine's numbers have 64 bits; ``pinned`` a keyword.
+
+        Raises:
+            TypeError: ``data`` holds what JSON has no form for.
+            ValueError: ``data`` holds a number that is not finite.
+
+        """
+        named = ((name, getattr(self, name)) for name in PLAIN)
+        plain = {name: value for name, value in named if value is not None}
+        return {
+            "stretto": "item",
+            "ns_path": SEPARATOR.join(self.scope.namespace()),
+            **plain,
+            "text": self.text,
+            "kind": self.kind.value,
+            "data": json.dumps(self.data, ensure_ascii=False, allow_nan=False),
+            "pinned": f"b:{str(self.pinned).lower()}",
+            **self.scope.to_payload(),
+            **self.source.to_payload(),
+        }
+
+    @classmethod
+    def from_payload(cls, payload: Mapping[str, Any]) -> "MemoryItem":
+        """Give the item that ``to_payload`` wrote, the very same.
+
+        Raises:
+            KeyError: the payload is not that of an item.
+
+        """
+        plain = {name: payload[name] for name in PLAIN if name in payload}
+        for name in TIMES & plain.keys():
+            plain[name] = float(plain[name])
+        return cls(
+            scope=Scope(**{n: payload[n] for n in _names(Scope) if n in payload}),
+            source=Source(**{n: payload[n] for n in _names(Source) if n in payload}),
+            kind=Kind(payload["kind"]),
+            text=payload["text"],
+            data=json.loads(payload["data"]),
+            pinned=FLAGS[payload["pinned"]],
+            **plain,
+        )
+
+
+def _names(cls: type[Any]) -> list[str]:
+    return [f.name for f in fields(cls)]
+
+
+def _set_fields(record: Scope | Source) -> dict[str, str]:
+    named = ((name, getattr(record, name)) for name in _names(type(record)))
+    return {name: value for name, value in named if value is not None}
+
+
+OWN_FORM = {"scope", "source", "kind", "text", "data", "pinned"}
+PLAIN = tuple(name for name in _names(MemoryItem) if name not in OWN_FORM)
+TIMES = {"created_at", "updated_at", "valid_from", "valid_to", "expires_at", "importance"}
