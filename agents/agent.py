@@ -1,11 +1,12 @@
 """What an agent is, and the task that one call is given."""
 
-import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, overload, runtime_checkable
 
 from stretto.agents.gate import ModelGate
+from stretto.agents.pace import Pace
+from stretto.agents.undeclared import UNDECLARED
 from stretto.agents.usage import Usage
 
 Emit = Callable[[str], None]
@@ -31,22 +32,6 @@ def discard(*said: Any) -> None:
     """Publish to nobody."""
 
 
-class Pace:
-    """Lets others have their turn now and then, however fast an agent streams."""
-
-    EVERY = 64
-
-    def __init__(self) -> None:
-        """Start counting."""
-        self._pieces = 0
-
-    async def step(self) -> None:
-        """Count one piece of text; give the event loop a turn after so many."""
-        self._pieces += 1
-        if self._pieces % self.EVERY == 0:
-            await asyncio.sleep(0)
-
-
 @dataclass(frozen=True)
 class Task(Mapping[str, Any]):
     """What one call of an agent is given; it also reads like a mapping of its fields."""
@@ -69,6 +54,8 @@ class Task(Mapping[str, Any]):
     """The conversation so far."""
     idempotency_key: str = ""
     """The same for every try of this call, also after a crash, for services that take one."""
+    state: MutableMapping[str, Any] = field(default=UNDECLARED, repr=False, compare=False)
+    """What the agent keeps from call to call, as JSON data, if it is ``stateful``."""
     usage: Usage = field(default_factory=Usage)
     """Where a model agent adds what its calls cost."""
     publish: Emit = field(default=discard, repr=False)
@@ -142,6 +129,12 @@ class Agent:
 
     The process has a copy of the agent and of its module: what they keep there is not seen here.
     """
+    stateful: bool = False
+    """Whether ``task.state`` is kept for it, under its name, by all runs and across restarts.
+
+    A call sees what was saved when it began; the keys that it changed are saved when it succeeded,
+    before its step counts as done. Of calls at the same time the last to save a key wins.
+    """
 
 
 class PreparedAgent(Agent):
@@ -180,6 +173,7 @@ class FunctionAgent(Agent):
         capabilities: frozenset[str] | set[str] = frozenset(),
         max_concurrent_tasks: int = 5,
         killable: bool = False,
+        stateful: bool = False,
     ) -> None:
         """Wrap ``function``; its own name is the agent's unless ``name`` says otherwise."""
         self.function = function
@@ -187,6 +181,7 @@ class FunctionAgent(Agent):
         self.capabilities = frozenset(capabilities)
         self.max_concurrent_tasks = max_concurrent_tasks
         self.killable = killable
+        self.stateful = stateful
         self.__doc__ = function.__doc__
 
     def __call__(self, task: Task) -> Any:
@@ -203,6 +198,7 @@ def agent(
     capabilities: frozenset[str] | set[str] = frozenset(),
     max_concurrent_tasks: int = 5,
     killable: bool = False,
+    stateful: bool = False,
 ) -> FunctionAgent: ...
 
 
@@ -213,6 +209,7 @@ def agent(
     capabilities: frozenset[str] | set[str] = frozenset(),
     max_concurrent_tasks: int = 5,
     killable: bool = False,
+    stateful: bool = False,
 ) -> Callable[[Callable[[Task], Any]], FunctionAgent]: ...
 
 
@@ -224,6 +221,7 @@ def agent(
     capabilities: frozenset[str] | set[str] = frozenset(),
     max_concurrent_tasks: int = 5,
     killable: bool = False,
+    stateful: bool = False,
 ) -> FunctionAgent | Callable[[Callable[[Task], Any]], FunctionAgent]:
     """Make a function an agent.
 
@@ -234,6 +232,7 @@ def agent(
         max_concurrent_tasks: how many of its calls may run at once.
         killable: whether a plain function runs in a worker process, which is killed at the
             deadline; it sees nothing of what this process keeps in its modules.
+        stateful: whether ``task.state`` is kept for it, see ``Agent``.
 
     """
 
@@ -244,6 +243,7 @@ def agent(
             capabilities=capabilities,
             max_concurrent_tasks=max_concurrent_tasks,
             killable=killable,
+            stateful=stateful,
         )
 
     return wrap if function is None else wrap(function)

@@ -35,7 +35,7 @@ def entry_point(target: Any, action: str | None) -> Callable[[Task], Any]:
     raise ConfigurationError(f"agent {offered} has no method {wanted}'run' or 'execute' to call")
 
 
-_NOT_ACTIONS = frozenset({"name", "capabilities", "max_concurrent_tasks", "killable"})
+_NOT_ACTIONS = frozenset({"name", "capabilities", "max_concurrent_tasks", "killable", "stateful"})
 
 
 async def call(target: Any, task: Task) -> Any:

@@ -114,11 +114,15 @@ class Processes:
         try:
             failure = pickle.loads(reply.failure) if reply.failure else None
             output = None if reply.failure else pickle.loads(reply.output)
+            state = pickle.loads(reply.state) if reply.state else None
         except Exception as error:
             told = f"what the agent gave cannot be read here: {type(error).__name__}: {error}"
             raise StepFailed(told, code="cannot_be_sent") from error
         if failure is not None:
             raise failure
+        if state is not None:
+            task.state.clear()
+            task.state.update(state)
         return output
 
     def close(self) -> None:

@@ -28,6 +28,8 @@ class RegisteredAgent:
     """Where its plain functions run, if it is killable."""
     instances: Instances | None = None
     """Who does the work in place of ``target``, if a class was registered."""
+    stateful: bool = False
+    """Whether what it puts into ``task.state`` is kept."""
 
     async def run(self, task: Task) -> Any:
         """Carry out one task and give its output."""
@@ -96,6 +98,7 @@ class AgentRegistry:
             target=target,
             processes=self._processes if getattr(target, "killable", False) else None,
             instances=instances,
+            stateful=bool(getattr(target, "stateful", False)),
         )
         self._check(entry)
         self._agents[entry.name] = entry

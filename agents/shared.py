@@ -9,16 +9,15 @@ import time
 import uuid
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
 
 from stretto.agents.circuit import ORDINARY, Circuit, Outcome, Ticket
-from stretto.errors import ConfigurationError
+from stretto.memory.redis_client import open_redis, shown
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
-CONNECT_SECONDS, ANSWER_SECONDS = 1.0, 0.25
+ANSWER_SECONDS = 0.25
 AWAY_SECONDS = 5.0
 """How long Redis is left alone once it failed."""
 FORGET_SECONDS = 3600.0
@@ -67,33 +66,8 @@ async def open_shared(url: str) -> "AsyncGenerator[SharedCircuits]":
         ConfigurationError: the package is missing, or Redis cannot be used.
 
     """
-    try:
-        from redis.asyncio import Redis
-        from redis.asyncio.retry import Retry
-        from redis.backoff import NoBackoff
-        from redis.exceptions import RedisError
-    except ModuleNotFoundError:
-        raise ConfigurationError(
-            "REDIS_URL is set, but the package 'redis' is missing; run pip install 'stretto[redis]'"
-        ) from None
-    try:
-        client: Redis = cast(Any, Redis).from_url(
-            url,
-            socket_connect_timeout=CONNECT_SECONDS,
-            socket_timeout=ANSWER_SECONDS,
-            retry=Retry(NoBackoff(), 1),  # a connection that was kept may have died meanwhile
-        )
-    except ValueError as error:
-        raise ConfigurationError(f"REDIS_URL is no address of a Redis: {error}") from None
-    async with client:
-        try:
-            await cast(Any, client).ping()
-        except (RedisError, OSError) as error:
-            why = str(error) or type(error).__name__
-            raise ConfigurationError(
-                f"Redis at {_shown(url)} cannot be used ({why}); start it or unset REDIS_URL"
-            ) from error
-        yield SharedCircuits(client, _shown(url))
+    async with open_redis(url, ANSWER_SECONDS) as client:
+        yield SharedCircuits(client, shown(url))
 
 
 class SharedCircuits:
@@ -161,9 +135,3 @@ class SharedCircuits:
 def _copy(circuit: Circuit, failures: int, wait: int) -> None:
     circuit.failures = failures
     circuit.refuses_until = circuit.clock() + wait / 1000
-
-
-def _shown(url: str) -> str:
-    """Write an address without its password and query."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 
 from stretto.agents.agent import Emit, FunctionAgent
 from stretto.agents.calling import entry_point
+from stretto.agents.undeclared import UNDECLARED
 from stretto.agents.usage import Usage
 from stretto.errors import StepFailed
 
@@ -45,6 +46,8 @@ class Reply:
     """Pickled, as is the failure."""
     failure: bytes = b""
     usage: Usage = field(default_factory=Usage)
+    state: bytes = b""
+    """What the agent keeps, pickled; empty if it keeps nothing."""
 
 
 class Mouth:
@@ -108,7 +111,8 @@ def carry_out(order: Order, publish: Emit) -> Reply:
         if order.function is not None:
             agent = FunctionAgent(find_function(module, order.function))
         output = entry_point(agent, task.action)(replace(task, publish=publish, usage=usage))
-        return Reply(output=_pickled(output), usage=usage)
+        state = b"" if task.state is UNDECLARED else _pickled(task.state, "task.state")
+        return Reply(output=_pickled(output, type(output).__name__), usage=usage, state=state)
     except BaseException as error:
         return Reply(failure=_failure(error), usage=usage)
 
@@ -168,11 +172,11 @@ def _load_file(name: str, file: Path) -> Any:
     return module
 
 
-def _pickled(output: Any) -> bytes:
+def _pickled(given: Any, name: str) -> bytes:
     try:
-        return pickle.dumps(output)
+        return pickle.dumps(given)
     except Exception as error:
-        told = f"what a killable agent gives has to be sent, and {type(output).__name__} cannot be"
+        told = f"what a killable agent gives has to be sent, and {name} cannot be"
         raise StepFailed(f"{told} ({error})", code="cannot_be_sent") from error
 
 

@@ -17,6 +17,7 @@ from stretto.graphs.budgets import ask_for_more, check_budget
 from stretto.graphs.causes import describe, is_retryable, retry_after
 from stretto.graphs.deadline import Overdue, Voice, before_deadline, run_agent
 from stretto.graphs.jsonable import as_json, copied
+from stretto.graphs.kept import Kept, keeping
 from stretto.graphs.spec import OtherAgent, Retry
 
 if TYPE_CHECKING:
@@ -105,8 +106,11 @@ class Attempts:
             assert agent is not None
             call.agent = agent.name
             call.begin()
-            guarded = self._guarded(agent)
-            return await call.services.breakers.run(guarded, partial(self._call_agent, agent))
+            guarded, run = self._guarded(agent), call.services.breakers.run
+            if not agent.stateful:
+                return await run(guarded, partial(self._call_agent, agent))
+            async with keeping(call, agent.name) as kept:
+                return await run(guarded, partial(self._call_agent, agent, kept))
         finally:
             call.release(slot)
 
@@ -119,14 +123,19 @@ class Attempts:
         host = url.partition("://")[2].partition("/")[0].rpartition("@")[2]
         return f"{agent.name}|{host}"
 
-    async def _call_agent(self, agent: RegisteredAgent) -> Any:
+    async def _call_agent(self, agent: RegisteredAgent, kept: Kept | None = None) -> Any:
         call, health = self.call, self.call.services.health
         check_budget(call.scope)
         limit, started = call.scope.time_left(call.plan.policy.timeout), time.monotonic()
         task = own_copy(self.task, call)
+        if kept is not None:
+            task = replace(task, state=kept.state)
         call.spent, call.facts_told = task.usage, task.facts
         try:
-            output = as_json(await self._output(agent, task, limit), agent.name)
+            given = await self._output(agent, task, limit)
+            if kept is not None:
+                kept.seal()
+            output = as_json(given, agent.name)
         except Exception as error:
             health.failed(agent.name, *describe(error))
             raise

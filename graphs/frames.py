@@ -64,6 +64,7 @@ def host_scope(workflow: Workflow, runtime: Runtime[Any]) -> RunScope:
     run_id = (info.thread_id if info else None) or uuid.uuid4().hex
     facts = {"id": run_id, "started_at": time.time(), "attempt": 1, "errors": 0}
     scope = make_scope(workflow, facts, stream_emitter(runtime.stream_writer))
+    scope.store = runtime.store
     if workflow.timeout is not None:
         scope.deadline = asyncio.get_running_loop().time() + workflow.timeout
     return scope

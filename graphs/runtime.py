@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from langgraph.cache.base import BaseCache
+from langgraph.store.base import BaseStore
+from langgraph.store.memory import InMemoryStore
 
 from stretto.agents.breaker import Breakers
 from stretto.agents.dispatch import Dispatcher, Gate
@@ -69,6 +71,8 @@ class Services:
     """How the agents have been doing."""
     limits: ModelLimits | None = None
     """How often models are called; None sets no limits."""
+    states: BaseStore = field(default_factory=InMemoryStore)
+    """Where agents keep their state, unless the host of a run has a store of its own."""
 
 
 @dataclass(slots=True)
@@ -79,6 +83,8 @@ class RunScope:
     """What expressions see as ``run``: id, started_at, attempt, errors."""
     emit: Emit
     gate: Gate = field(default_factory=Gate)
+    store: BaseStore | None = None
+    """The store of a host that is no engine of ours, if it has one."""
     priority: int = 2
     """Position in ``PRIORITIES``."""
     retries_left: int | None = None

@@ -64,13 +64,13 @@ class LexicalEncoder:
 def _encoder(language: str, weights: dict[str, float]) -> "Bm25":
     from qdrant_edge import Bm25, Bm25Config, DisabledStemmer, StopwordsSet, TokenizerType
 
-    options: dict[str, Any] = {"language": language}
+    options: dict[str, Any] = {"language": language, **weights}
     if language == WHOLE_WORDS:
         nothing = StopwordsSet(languages=set(), custom=set())
-        options = {"stopwords": nothing, "stemmer": DisabledStemmer()}
+        options = {"stopwords": nothing, "stemmer": DisabledStemmer(), **weights}
         options["tokenizer"] = TokenizerType.Multilingual
     try:
-        return Bm25(Bm25Config(**options, **weights))
+        return Bm25(Bm25Config(**options))
     except ValueError as error:
         told = f"memory knows no language '{language}' ({error}); 'any' works for every language"
         raise ConfigurationError(told) from None

@@ -18,7 +18,9 @@ def smooth(vectors: Sequence[Sparse], weight: float = WEIGHT) -> list[Sparse]:
 
     """
     return [
-        _added(vector, [*vectors[max(place - 1, 0) : place], *vectors[place + 1 : place + 2]], weight)
+        _added(
+            vector, [*vectors[max(place - 1, 0) : place], *vectors[place + 1 : place + 2]], weight
+        )
         for place, vector in enumerate(vectors)
     ]
 
@@ -45,7 +47,9 @@ def smooth_dense(vectors: Sequence[Sequence[float]], weight: float = WEIGHT) -> 
     for place, unit in enumerate(units):
         near = [*units[max(place - 1, 0) : place], *units[place + 1 : place + 2]]
         columns = zip(*near, strict=True) if near else ([0.0] for _ in unit)
-        smoothed.append([own + weight * sum(other) for own, other in zip(unit, columns, strict=True)])
+        smoothed.append(
+            [own + weight * sum(other) for own, other in zip(unit, columns, strict=True)]
+        )
     return smoothed
 
 

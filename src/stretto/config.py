@@ -67,7 +67,7 @@ class Settings(BaseSettings):
     qdrant_url: str | None = Field(default=None, validation_alias="qdrant_url")
     qdrant_api_key: SecretStr | None = Field(default=None, validation_alias="qdrant_api_key")
     redis_url: str | None = Field(default=None, validation_alias="redis_url", repr=False)
-    """The Redis through which processes share the state of circuit breakers; None shares none."""
+    """The Redis through which processes share circuit breakers and the state of agents."""
     breaker_threshold: int = Field(default=5, ge=1)
     """Failures of an agent in a row after which it is left alone."""
     breaker_reset: float = Field(default=13.0, gt=0)

@@ -120,6 +120,7 @@ class MemoryFault(StrettoError, RuntimeError):
             "memory_locked",
             "memory_newer",
             "memory_unreachable",
+            "embedder_failed",
             "embedder_mismatch",
         }
     )

@@ -297,3 +297,18 @@ def test_a_second_process_follows_a_run_that_the_first_one_works_on(
     )
     assert second.result["last"] == first.result["last"]
     assert started(Journal(order.home).lines()) == ["held"]
+
+
+@pytest.mark.parametrize("kill", [{"kill_in": "s3"}, {"kill_at": "agent_completed s2"}], ids=str)
+def test_what_a_finished_step_kept_is_there_after_a_kill_and_what_a_running_one_did_is_not(
+    kill: dict[str, Any], nursery: Nursery, tmp_path: Path
+) -> None:
+    order = replace(CHAIN.order(tmp_path), stateful=True)
+    assert nursery.do(replace(order, **kill)).code == KILLED
+    _, ended = go_on(nursery, order)
+    outputs = ended["result"]["outputs"]
+    assert [outputs[f"s{n}"]["found"] for n in (1, 3, 6)] == [
+        [],
+        ["s1", "s2"],
+        ["s1", "s2", "s3", "s4", "s5"],
+    ]

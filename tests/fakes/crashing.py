@@ -43,6 +43,8 @@ class Order:
     """The child dies inside this call of an agent, before its work."""
     kill_at: str | None = None
     """The child dies at the first event ``TYPE PATH`` that it sees."""
+    stateful: bool = False
+    """Each call puts its path into the agent's state, and gives what else is in it."""
     shift: float = 0.0
     """Seconds by which the child's clock is ahead."""
     name: str = "child"
@@ -174,7 +176,9 @@ async def _carry_out(order: Order) -> dict[str, Any]:
     from stretto.agents.agent import FunctionAgent
     from stretto.errors import StrettoError
 
-    work = FunctionAgent(Worker(order).work, name="work", max_concurrent_tasks=100)
+    work = FunctionAgent(
+        Worker(order).work, name="work", max_concurrent_tasks=100, stateful=order.stateful
+    )
     async with Engine([work], home=order.home, database=f"sqlite:///{order.home}/s.db") as engine:
         for other in order.others:
             engine.add_workflow(Workflow.from_dict(other))
@@ -195,6 +199,7 @@ class Worker:
     async def work(self, task: "Task") -> dict[str, Any]:
         path = task.idempotency_key.partition("/")[2]
         scope = path.rpartition("/")[0]
+        kept = self._keep(task, path)
         self._journal.write("start", path, *(f"{scope}/{n}".lstrip("/") for n in task.inputs))
         if path == self._order.kill_in:
             _die()
@@ -202,7 +207,14 @@ class Worker:
         while task.params.get("wait_for") and not Path(task.params["wait_for"]).exists():
             await asyncio.sleep(0.005)
         self._journal.write("end", path)
-        return {"path": path, "got": task.input, "n": task.params.get("n")}
+        return {"path": path, "got": task.input, "n": task.params.get("n"), **kept}
+
+    def _keep(self, task: "Task", path: str) -> dict[str, Any]:
+        if not self._order.stateful:
+            return {}
+        found = sorted(task.state)
+        task.state[path] = task.run_id
+        return {"found": found}
 
 
 async def _begun(engine: "Engine", order: Order) -> "RunHandle | None":

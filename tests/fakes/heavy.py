@@ -76,9 +76,25 @@ def give_oddly(task: Task) -> Any:
     return lambda: None
 
 
+def remember(task: Task) -> None:
+    """Use a state, though the agent declares none."""
+    task.state["note"] = 1
+
+
 DEEDS = {
-    deed.__name__: deed for deed in (tell, hang, die, crash, leave, fail, fail_oddly, give_oddly)
+    deed.__name__: deed
+    for deed in (tell, hang, die, crash, leave, fail, fail_oddly, give_oddly, remember)
 }
+
+
+@agent(killable=True, stateful=True)
+def count(task: Task) -> Any:
+    """Count the calls in the agent's state, and do what ``params.then`` says."""
+    task.state["calls"] = task.state.get("calls", 0) + 1
+    task.state.pop("old", None)
+    if then := task.params.get("then"):
+        task.state["odd"] = {"lock": threading.Lock(), "set": {1}}[then]
+    return {"calls": task.state["calls"], "pid": os.getpid()}
 
 
 class Counter(Agent):

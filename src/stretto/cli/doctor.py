@@ -164,7 +164,7 @@ def _redis(settings: "Settings") -> Iterator[Finding]:
             pass
 
     asyncio.run(opened())
-    yield Finding("ok", "redis", "it answers; circuit breakers are shared through it")
+    yield Finding("ok", "redis", "it answers; circuit breakers and agents' state are in it")
 
 
 def _reachable(about: str, variable: str, url: str, port: int) -> Finding:

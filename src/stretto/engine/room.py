@@ -20,6 +20,7 @@ from stretto.engine.resources import open_resources
 from stretto.graphs.causes import counts_against_agent
 from stretto.graphs.library import Library
 from stretto.graphs.runtime import AdaptationRule, Services
+from stretto.memory.states import open_states
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +94,14 @@ async def open_room(setup: Setup) -> AsyncGenerator[EngineRoom]:
     async with (
         open_resources(setup.home, setup.database) as resources,
         _open_breakers(setup.settings) as breakers,
+        open_states(setup.home / "states.db", setup.settings.redis_url) as states,
     ):
         health = HealthBook()
         health.load(await resources.records.agents())
         limits = ModelLimits(setup.settings.model_settings)
         dispatcher = Dispatcher(judge=judge_by(breakers, health))
         services = Services(
-            setup.agents, dispatcher, breakers, resources.cache, setup.rules, health, limits
+            setup.agents, dispatcher, breakers, resources.cache, setup.rules, health, limits, states
         )
         find, open_model = setup.library.get, setup.open_model
         launcher = Launcher(resources, services, setup.limit, find, open_model)

@@ -27,6 +27,7 @@ class FakeAgent(FunctionAgent):
         tokens: Sequence[str] = (),
         capabilities: Iterable[str] = (),
         max_concurrent_tasks: int = 5,
+        stateful: bool = False,
     ) -> None:
         """Say what it does.
 
@@ -41,6 +42,7 @@ class FakeAgent(FunctionAgent):
             tokens: what each successful call streams.
             capabilities: what it can do.
             max_concurrent_tasks: how many of its calls may run at once.
+            stateful: whether ``task.state`` is kept for it.
 
         Raises:
             ConfigurationError: both ``output`` and ``outputs`` are given.
@@ -51,6 +53,7 @@ class FakeAgent(FunctionAgent):
             name=name,
             capabilities=frozenset(capabilities),
             max_concurrent_tasks=max_concurrent_tasks,
+            stateful=stateful,
         )
         if output is not None and outputs is not None:
             raise ConfigurationError(f"fake agent '{name}': give output or outputs, not both")

@@ -1,0 +1,1 @@
+"""A BERT model of sentence-transformers on NumPy alone."""
