@@ -80,13 +80,13 @@ def figures(found: Sequence[Found]) -> str:
 
 
 def report(found: Sequence[Found], names: Sequence[str]) -> str:
-    """Give all figures, those of the conversations that nothing was tuned on too."""
+    """Give all figures: together, for each half of the conversations, and by category."""
     usual = [each for each in found if each.question.category != ADVERSARIAL]
     half = len(names) // 2
     rows = {
         "categories 1-4": usual,
         "  first half": [each for each in usual if each.conversation in names[:half]],
-        "  second half (held out)": [each for each in usual if each.conversation in names[half:]],
+        "  second half": [each for each in usual if each.conversation in names[half:]],
     }
     for number, name in CATEGORIES.items():
         rows[name] = [each for each in found if each.question.category == number]

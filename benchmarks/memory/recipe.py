@@ -87,13 +87,17 @@ class Recipe:
         if self.parts.smoothing:
             lexical = smooth(lexical)
             dense = smooth_dense(dense) if dense else None
-        episode = str(uuid.uuid4())
+        episode = _id(tenant, session[0].session)
         whole = self._words.encode_episode("\n".join(texts), dates[0])
         points = [Point(episode, {"tenant": tenant, "kind": "episode"}, lex_ep=whole)]
         for place, turn in enumerate(session):
-            id = str(uuid.uuid4())
+            id = _id(tenant, turn.id)
             self._turns[id] = turn, episode
             payload = {"tenant": tenant, "kind": "message"}
             near = dense[place] if dense else None
             points.append(Point(id, payload, lexical[place], dense=near))
         return points
+
+
+def _id(*parts: str) -> str:
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, " ".join(parts)))  # ties fall the same way each time

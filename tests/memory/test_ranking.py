@@ -1,0 +1,139 @@
+"""What was found, weighed, told once, and told in its variety."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stretto.memory.ranking import Candidate, Ranked, collapse, diversify, rank
+
+NOW = 1_700_000_000.0
+DAY = 86_400.0
+FACT = Candidate("a", "ink", lexical=2.0, at=NOW)
+
+
+def order(*candidates: Candidate, recency: float = 0.0) -> list[str]:
+    return [each.candidate.id for each in rank(candidates, NOW, recency)]
+
+
+def test_nothing_found_gives_nothing() -> None:
+    assert rank([], NOW) == []
+    assert collapse([]) == []
+    assert diversify([], 5, 0.5) == []
+
+
+def test_an_episode_lifts_its_turns() -> None:
+    alone, lifted = replace(FACT, lexical=2.0), replace(FACT, id="b", lexical=1.0, episode=2.0)
+    assert order(alone, lifted) == ["b", "a"]
+    [best, other] = rank([alone, lifted], NOW)
+    assert best.why.relevance == 1.0
+    assert other.why.relevance == pytest.approx(2.0 / 2.5)
+
+
+def test_meaning_counts_beside_words() -> None:
+    words = replace(FACT, lexical=2.0, dense=0.1)
+    both = replace(FACT, id="b", lexical=1.9, dense=0.9)
+    neither = replace(FACT, id="c", lexical=0.1, dense=0.2)
+    assert order(words, both, neither) == ["b", "a", "c"]
+
+
+def test_what_was_not_found_by_meaning_is_no_nearer_than_what_was() -> None:
+    near, far = replace(FACT, dense=0.9), replace(FACT, id="b", dense=-0.2)
+    missing = replace(FACT, id="c", dense=None)
+    scores = {each.candidate.id: each.score for each in rank([near, far, missing], NOW)}
+    assert scores["a"] > scores["b"] == scores["c"]
+
+
+@pytest.mark.parametrize("dense", [None, 0.4])
+def test_equal_scores_are_all_relevant(dense: float | None) -> None:
+    ranked = rank([replace(FACT, id=id, dense=dense) for id in "abc"], NOW)
+    assert [each.why.relevance for each in ranked] == [1.0] * 3
+    assert [each.candidate.id for each in ranked] == ["a", "b", "c"]
+
+
+def test_importance_decides_between_equals_and_not_more() -> None:
+    vital, dull = replace(FACT, importance=1.0), replace(FACT, id="b", importance=0.0)
+    assert order(dull, vital) == ["a", "b"]
+    assert order(replace(dull, lexical=2.2), vital) == ["b", "a"]
+
+
+def test_age_counts_only_when_asked_for_and_never_buries_the_old() -> None:
+    old = replace(FACT, at=NOW - 3650 * DAY, lexical=2.05)
+    new = replace(FACT, id="b")
+    assert order(old, new) == ["a", "b"]
+    assert order(old, new, recency=0.3) == ["b", "a"]
+    ages = {each.candidate.id: each.why.recency for each in rank([old, new], NOW, 0.3)}
+    assert ages == {"a": pytest.approx(1 + 0.3 * 0.2), "b": pytest.approx(1.3)}
+
+
+def test_a_time_to_come_counts_as_now() -> None:
+    [ranked] = rank([replace(FACT, at=NOW + DAY)], NOW, recency=0.5)
+    assert ranked.why.recency == 1.5
+
+
+def test_an_explanation_says_what_the_score_is_made_of() -> None:
+    found = [replace(FACT, episode=1.0, importance=1.0), replace(FACT, id="b", lexical=0.5)]
+    why = rank(found, NOW)[0].why
+    assert why.to_dict() == {
+        "lexical": 2.0,
+        "episode": 1.0,
+        "dense": None,
+        "relevance": 1.0,
+        "importance": 1.05,
+        "recency": 1.0,
+    }
+
+
+CANDIDATES = st.builds(
+    Candidate,
+    id=st.uuids().map(str),
+    text=st.text(max_size=5),
+    lexical=st.floats(0, 50),
+    episode=st.floats(0, 50),
+    dense=st.none() | st.floats(-1, 1),
+    importance=st.floats(0, 1),
+    at=st.floats(0, 2 * NOW),
+)
+
+
+@given(st.lists(CANDIDATES, max_size=12), st.floats(0, 10))
+def test_scores_are_between_0_and_1_and_fall(found: list[Candidate], recency: float) -> None:
+    scores = [each.score for each in rank(found, NOW, recency)]
+    assert len(scores) == len(found)
+    assert scores == sorted(scores, reverse=True)
+    assert all(0 <= score <= 1 for score in scores)
+
+
+def told(*texts: str) -> list[Ranked]:
+    return rank([Candidate(str(n), t, lexical=9.0 - n) for n, t in enumerate(texts)], NOW)
+
+
+def test_what_says_the_same_is_told_once_and_counted() -> None:
+    kept = collapse(told("Ann lives in Ghent.", "Ann lives in Bruges", "ann LIVES in ghent", "x"))
+    assert [(each.candidate.id, each.seen) for each in kept] == [("0", 2), ("1", 1), ("3", 1)]
+
+
+def test_nine_of_ten_words_make_two_texts_the_same() -> None:
+    ten = "one two three four five six seven eight nine ten"
+    assert len(collapse(told(ten, ten.removesuffix(" ten")))) == 1
+    assert len(collapse(told(ten, ten.removesuffix(" nine ten")))) == 2
+
+
+def test_texts_without_words_are_not_the_same() -> None:
+    assert len(collapse(told("!", "?", ""))) == 3
+
+
+def test_diversity_prefers_what_differs_from_what_was_chosen() -> None:
+    vectors = [([1], [1.0]), ([1, 2], [1.0, 0.1]), ([7], [1.0])]
+    found = [replace(FACT, id=str(n), lexical=9.0 - n, words=v) for n, v in enumerate(vectors)]
+    ranked = rank(found, NOW)
+    assert [each.candidate.id for each in diversify(ranked, 2, 0.0)] == ["0", "1"]
+    assert [each.candidate.id for each in diversify(ranked, 2, 0.5)] == ["0", "2"]
+    assert [each.candidate.id for each in diversify(ranked, 9, 0.5)] == ["0", "2", "1"]
+
+
+def test_diversity_looks_at_meaning_where_it_is_known() -> None:
+    meanings = [(1.0, 0.0), (2.0, 0.1), (0.0, 3.0)]
+    found = [replace(FACT, id=str(n), lexical=9.0 - n, meaning=v) for n, v in enumerate(meanings)]
+    assert [each.candidate.id for each in diversify(rank(found, NOW), 2, 0.5)] == ["0", "2"]
