@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -146,7 +146,7 @@ def closed() -> MemoryFault:
 
 
 @contextmanager
-def logged(what: str) -> Iterator[None]:
+def logged(what: str) -> Generator[None]:
     """Report a fault that no caller waits for; what was acknowledged is in the log of the shard."""
     try:
         yield
