@@ -256,12 +256,15 @@ def test_every_text_of_a_value_counts_however_many_there_are(opened: Opener) -> 
 def test_words_and_meaning_are_ranked_together(opened: Opener) -> None:
     store = opened(embedder=Letters())
     store.put(NOTES, "both", {"text": "green tea"})
-    store.put(NOTES, "meaning", {"text": "eat greene"})
+    store.put(NOTES, "meaning", {"text": "eat genre"})
     store.put(NOTES, "neither", {"text": "zzz"})
     store.put(NOTES, "hidden", {"text": "green tea"}, index=False)
     found = store.search((), query="green tea")
     assert [item.key for item in found] == ["both", "meaning", "neither", "hidden"]
-    assert all(item.score is None or 0 <= item.score <= 1 for item in found)
+    both, meaning, neither, hidden = [item.score for item in found]
+    assert both is not None and meaning is not None and neither is not None
+    assert 1 >= both > meaning > neither >= 0
+    assert hidden is None
 
 
 def test_pages_of_words_and_meaning_make_up_the_whole(opened: Opener) -> None:
