@@ -10,7 +10,7 @@ from stretto.agents.pace import Pace
 from stretto.agents.recall.scoping import whose
 from stretto.agents.undeclared import UNDECLARED
 from stretto.agents.usage import Usage
-from stretto.memory.item import Scope, Source
+from stretto.memory.item import EVERYTHING, Scope, Source
 
 if TYPE_CHECKING:
     from stretto.memory.recollection import Memory
@@ -49,7 +49,7 @@ class Task(Mapping[str, Any]):
     """The same for every try of this call, also after a crash, for services that take one."""
     state: MutableMapping[str, Any] = field(default=UNDECLARED, repr=False, compare=False)
     """What the agent keeps from call to call, as JSON data, if it is ``stateful``."""
-    scope: Scope = Scope()
+    scope: Scope = EVERYTHING
     """On whose behalf the call is made, and where: tenant, user, workflow, thread."""
     usage: Usage = field(default_factory=Usage)
     """Where a model agent adds what its calls cost."""

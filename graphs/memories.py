@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from stretto.agents.recall.scoping import inside, scope_of
+from stretto.agents.recall.scoping import scope_of
 from stretto.memory.item import Scope
 
 if TYPE_CHECKING:
@@ -14,4 +14,4 @@ def scope_of_call(call: "StepCall") -> Scope:
     context: dict[str, Any] = call.activation.frame.roots.get("context") or {}
     own = scope_of(context, workflow=call.workflow.id, thread=call.scope.session)
     memory = call.services.memory
-    return own if memory is None else inside(memory.scope, own)
+    return own if memory is None else own.within(memory.scope)

@@ -31,12 +31,6 @@ def whose(scope: Scope) -> Scope:
     return Scope(tenant=scope.tenant, user=scope.user)
 
 
-def inside(outer: Scope, scope: Scope) -> Scope:
-    """Put a scope into another one; what the outer one says holds."""
-    held = {name: value for name in FIELDS if (value := getattr(outer, name)) is not None}
-    return replace(scope, **held)
-
-
 def narrowed(scope: Scope, wanted: Mapping[str, Any]) -> Scope:
     """Narrow a scope by what a step asks for.
 

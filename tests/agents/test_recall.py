@@ -9,7 +9,7 @@ import pytest
 from stretto.agents.calling import call
 from stretto.agents.recall.agent import MemoryAgent
 from stretto.agents.recall.asking import words_of
-from stretto.agents.recall.scoping import inside, narrowed, scope_of
+from stretto.agents.recall.scoping import narrowed, scope_of
 from stretto.agents.task import Task
 from stretto.errors import MemoryFault, StepFailed
 from stretto.memory.item import Scope
@@ -176,7 +176,7 @@ async def test_params_narrow_what_the_run_leaves_open(ask: Calls) -> None:
 async def test_a_memory_that_is_bound_to_a_tenant_shows_no_other(tmp_path: Path) -> None:
     async with Memory(tmp_path / "memory", scope=Scope(tenant="acme")) as memory:
         ask = Calls(memory)
-        scope = inside(memory.scope, scope_of({"tenant": "other"}))
+        scope = scope_of({"tenant": "other"}).within(memory.scope)
         assert scope.tenant == "acme"
         await ask("remember", Scope(tenant="other"), text="Ann likes tea.")
         assert (await ask("recall", Scope(tenant="acme"), query="tea"))["found"] == 1

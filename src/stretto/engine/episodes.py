@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from stretto.agents.recall.scoping import inside, scope_of
+from stretto.agents.recall.scoping import scope_of
 from stretto.config import Settings
 from stretto.engine.records import RunRow
 from stretto.engine.result import RunResult
@@ -72,7 +72,7 @@ async def remember_run(memory: "Memory", row: RunRow, result: RunResult) -> "Epi
         at=row.ended_at or time.time(),
     )
     own = scope_of(row.context or {}, workflow=row.workflow_id, thread=row.session_id)
-    return await memory.remember_run(run, scope=inside(memory.scope, own))
+    return await memory.remember_run(run, scope=own.within(memory.scope))
 
 
 class Episodes:

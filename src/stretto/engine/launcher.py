@@ -78,10 +78,8 @@ class Launcher:
         self.archive = Archive(resources.records, resources.saver)
         self.ended: Counter[str] = Counter()
         self.active: dict[str, Active] = {}
-        self.on_end: Callable[[RunResult], None] = lambda result: None
-        """Called with every result, before others can act on the run."""
-        self.on_ended: Callable[[RunRow, RunResult], None] = lambda row, result: None
-        """Called with every run and its result, once that is recorded."""
+        self.on_end: Callable[[RunRow, RunResult], None] = lambda row, result: None
+        """Called with every run and its result, before others can act on the run."""
         self.readiness = Readiness(resources.saver, services, find, open_model)
         self._closed = False
 
@@ -124,8 +122,7 @@ class Launcher:
         try:
             result = await self._admitted(execution)
             self.ended[result.status] += 1
-            self.on_end(result)
-            self.on_ended(execution.row, result)
+            self.on_end(execution.row, result)
             return result
         except asyncio.CancelledError:
             await execution.record_cancelled()

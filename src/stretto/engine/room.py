@@ -120,14 +120,11 @@ async def open_room(setup: Setup) -> AsyncGenerator[EngineRoom]:
         )
         find, open_model = setup.library.get, setup.open_model
         launcher = Launcher(resources, services, setup.limit, find, open_model)
-        room = EngineRoom(launcher, RunDesk(launcher), RunReader(launcher))
-        episodes = Episodes(memory if setup.remember_runs else None)
-        launcher.on_ended = episodes.keep
+        desk = RunDesk(launcher, Episodes(memory if setup.remember_runs else None))
         try:
-            yield room
+            yield EngineRoom(launcher, desk, RunReader(launcher))
         finally:
-            await room.desk.close()
-            await episodes.close()
+            await desk.close()
 
 
 @asynccontextmanager
