@@ -62,10 +62,12 @@ def test_vectors_are_those_of_a_plain_computation_in_64_bits(tiny: Embedder) -> 
     np.testing.assert_allclose(tiny.embed(TEXTS), wanted, atol=2e-6)
 
 
-def test_the_first_state_is_taken_where_the_model_says_so(tmp_path: Path) -> None:
+@pytest.mark.parametrize("pooling", [{"pooling_mode_cls_token": True}, {"pooling_mode": "cls"}])
+def test_the_first_state_is_taken_where_the_model_says_so(
+    tmp_path: Path, pooling: dict[str, Any]
+) -> None:
     folder = write_model(tmp_path / "first")
-    pooling = {"pooling_mode_mean_tokens": False, "pooling_mode_cls_token": True}
-    change(folder / "1_Pooling" / "config.json", **pooling)
+    change(folder / "1_Pooling" / "config.json", pooling_mode_mean_tokens=False, **pooling)
     wanted = reference(random_weights(), WordPiece(NUMBERS).tokens("red ink", 16), first=True)
     np.testing.assert_allclose(opened(folder).embed(["red ink"])[0], wanted, atol=2e-6)
 
@@ -243,6 +245,11 @@ def other_pooling(path: Path) -> None:
     change(path / "1_Pooling" / "config.json", pooling_mode_max_tokens=True)
 
 
+def weighted_pooling(path: Path) -> None:
+    path = path / "1_Pooling" / "config.json"
+    path.write_text('{"pooling_mode": "weightedmean"}', encoding="utf-8")
+
+
 def another_module(path: Path) -> None:
     modules = [{"path": "", "type": "sentence_transformers.models.Dense"}]
     (path / "modules.json").write_text(json.dumps(modules), encoding="utf-8")
@@ -281,6 +288,7 @@ def no_folder(path: Path) -> None:
         (odd_heads, "config.json"),
         (no_layers, "config.json is incomplete.*num_hidden_layers"),
         (other_pooling, "its pooling is"),
+        (weighted_pooling, "its pooling is pooling_mode_weightedmean"),
         (another_module, "modules.json names a 'Dense'"),
         (no_limit, "max_seq_length"),
     ],

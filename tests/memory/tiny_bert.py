@@ -52,9 +52,7 @@ def random_weights(seed: int = 0) -> Weights:
         shapes |= _dense(f"{at}.intermediate.dense", WIDE, SIZE)
         shapes |= _dense(f"{at}.output.dense", SIZE, WIDE)
         shapes |= _normal(f"{at}.attention.output.LayerNorm") | _normal(f"{at}.output.LayerNorm")
-    return {
-        name: random.normal(0, 0.3, shape).astype(np.float32) for name, shape in shapes.items()
-    }
+    return {name: random.normal(0, 0.3, shape).astype(np.float32) for name, shape in shapes.items()}
 
 
 def _dense(name: str, outputs: int, inputs: int) -> dict[str, tuple[int, ...]]:

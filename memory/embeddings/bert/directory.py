@@ -162,7 +162,12 @@ def _takes_first(path: Path) -> bool:
     chosen = [
         name for name, on in config.items() if name.startswith("pooling_mode_") and on is True
     ]
-    known = {"pooling_mode_mean_tokens": False, "pooling_mode_cls_token": True}
+    if "pooling_mode" in config:  # newer versions write one word
+        chosen.append(f"pooling_mode_{config['pooling_mode']}")
+    known = {
+        **dict.fromkeys(("pooling_mode_mean_tokens", "pooling_mode_mean"), False),
+        **dict.fromkeys(("pooling_mode_cls_token", "pooling_mode_cls"), True),
+    }
     if len(chosen) > 1 or (chosen and chosen[0] not in known):
         raise ValueError(
             f"its pooling is {', '.join(chosen)}; only the mean or the first state can be run"
