@@ -97,9 +97,10 @@ class Bert:
 
     def _dense(self, name: str, states: Floats) -> Floats:
         weights = self._weights[f"{name}.weight"]
-        # One product of all tokens; as one per text it takes three times as long.
-        rows = states.reshape(-1, states.shape[-1]) @ weights.T
-        rows += self._weights[f"{name}.bias"]
+        # One product of all tokens, not one per text, and with the weights first: for batches and
+        # for a short question it takes half as long.
+        made = weights @ states.reshape(-1, states.shape[-1]).T
+        rows: Floats = np.ascontiguousarray(made.T) + self._weights[f"{name}.bias"]
         return rows.reshape(*states.shape[:-1], len(weights))
 
     def _normal(self, name: str, states: Floats) -> Floats:
