@@ -263,7 +263,8 @@ def test_every_text_of_a_value_counts_however_many_there_are(opened: Opener) -> 
 def test_no_value_is_crowded_out_by_the_many_texts_of_another(opened: Opener) -> None:
     store = opened(embedder=Letters(), index={"fields": ["texts[*]"]})
     for number in range(2 * FIRST_LOOK):
-        store.put(NOTES, f"anagram {number}", {"texts": ["genre eat"]})
+        text = "genre eat" if number < 3 else "genre eat bike"
+        store.put(NOTES, f"anagram {number}", {"texts": [text]})
     store.put(NOTES, "many", {"texts": ["green tea, a bike and a dog"] * 30})
     store.put(NOTES, "one", {"texts": ["green tea and zzzz zzzz"]})
     page = [(item.key, item.score) for item in store.search((), query="green tea", limit=2)]
