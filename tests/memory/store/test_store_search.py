@@ -139,11 +139,11 @@ def test_pages_of_a_query_make_up_the_whole_with_many_of_one_score(opened: Opene
     for number, day in enumerate(days):
         # Each store has its own clock, so that the newest are not those that were written last.
         with time_machine.travel(day * 86_400, tick=False):
-            opened().put(NOTES, f"{number}", {"text": "the same words"})
+            opened().put(NOTES, f"{number}", {"text": "identical twins"})
     store = opened()
     newest = [f"{number}" for number in sorted(range(count), key=lambda number: -days[number])]
-    assert keys(store, query="same", limit=count) == newest
-    pages = [keys(store, query="same", limit=7, offset=offset) for offset in range(0, count, 7)]
+    assert keys(store, query="twins", limit=count) == newest
+    pages = [keys(store, query="twins", limit=7, offset=offset) for offset in range(0, count, 7)]
     assert [key for page in pages for key in page] == newest
 
 
@@ -258,6 +258,19 @@ def test_every_text_of_a_value_counts_however_many_there_are(opened: Opener) -> 
     # The letters of "eat" are those of "tea": all of these fit the query fully by meaning.
     assert len(same) == 1
     assert min(same) >= 0.5
+
+
+def test_no_value_is_crowded_out_by_the_many_texts_of_another(opened: Opener) -> None:
+    store = opened(embedder=Letters(), index={"fields": ["texts[*]"]})
+    for number in range(2 * FIRST_LOOK):
+        text = "genre eat" if number < 3 else "genre eat bike"
+        store.put(NOTES, f"anagram {number}", {"texts": [text]})
+    store.put(NOTES, "many", {"texts": ["green tea, a bike and a dog"] * 30})
+    store.put(NOTES, "one", {"texts": ["green tea and zzzz zzzz"]})
+    page = [(item.key, item.score) for item in store.search((), query="green tea", limit=2)]
+    whole = [(item.key, item.score) for item in store.search((), query="green tea", limit=999)]
+    assert {key for key, _ in page} == {"many", "one"}
+    assert page == whole[:2]
 
 
 def test_words_and_meaning_are_ranked_together(opened: Opener) -> None:
