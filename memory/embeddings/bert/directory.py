@@ -75,7 +75,10 @@ class SentenceModel:
     def _pooled(self, tokens: Sequence[Sequence[int]]) -> list[list[float]]:
         import numpy as np
 
-        states, mask = self._bert.forward(tokens)
+        from stretto.memory.embeddings.bert.threads import ONE_THREAD
+
+        with ONE_THREAD:
+            states, mask = self._bert.forward(tokens)
         if self._takes_first:
             pooled = states[:, 0]
         else:
