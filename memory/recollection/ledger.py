@@ -25,6 +25,8 @@ class Ledger:
         self._engine = engine
         self.items: dict[str, MemoryItem] = {}
         self.new: dict[str, MemoryItem] = {}
+        self._holding: dict[str, str] = {}
+        """The id of what holds now, by what it says."""
         self._changed: dict[str, dict[str, Any]] = {}
         hashes = {content_hash(each) for each in drafts}
         keys = {each.key for each in drafts if each.key is not None}
@@ -41,6 +43,10 @@ class Ledger:
 
     def _add(self, item: MemoryItem) -> None:
         self.items[item.id] = item
+        if item.valid_to is None:
+            self._holding.setdefault(content_hash(item), item.id)
+        elif self._holding.get(said := content_hash(item)) == item.id:
+            del self._holding[said]
 
     def take(self, draft: MemoryItem) -> MemoryItem:
         """Enter a draft, and give the item that it became or that was there already.
@@ -56,13 +62,13 @@ class Ledger:
             draft = self._follow(draft, self._superseded(draft.supersedes))
         elif draft.key is not None:
             draft = self._in_line(draft)
-        self.items[draft.id] = self.new[draft.id] = draft
+        self.new[draft.id] = draft
+        self._add(draft)
         return draft
 
     def _known(self, draft: MemoryItem) -> MemoryItem | None:
-        wanted = content_hash(draft)
-        holding = (item for item in self.items.values() if item.valid_to is None)
-        return next((item for item in holding if content_hash(item) == wanted), None)
+        known = self._holding.get(content_hash(draft))
+        return None if known is None else self.items[known]
 
     def _seen_again(self, known: MemoryItem, draft: MemoryItem) -> MemoryItem:
         times = {"seen_count": known.seen_count + 1, "updated_at": draft.updated_at}
@@ -95,7 +101,7 @@ class Ledger:
 
     def _change(self, item: MemoryItem, **changes: Any) -> MemoryItem:
         changed = replace(item, **changes)
-        self.items[item.id] = changed
+        self._add(changed)
         if item.id in self.new:
             self.new[item.id] = changed
         else:
