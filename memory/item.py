@@ -136,7 +136,7 @@ class MemoryItem:
         """
         plain = {name: payload[name] for name in PLAIN if name in payload}
         for name in TIMES & plain.keys():
-            plain[name] = float(plain[name])
+            plain[name] = round(float(plain[name]), 6)  # the engine's last digit may differ
         return cls(
             scope=Scope(**{n: payload[n] for n in _names(Scope) if n in payload}),
             source=Source(**{n: payload[n] for n in _names(Source) if n in payload}),

@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,7 +12,7 @@ from stretto.memory.item import Kind, MemoryItem, Scope, Source
 from stretto.memory.recollection.drafts import id_from
 from stretto.memory.recollection.encoding import Encoder, said
 from stretto.memory.recollection.filters import EPISODES, expired, of_scope
-from stretto.memory.recollection.forms import MAX_CHARACTERS, check_text
+from stretto.memory.recollection.forms import MAX_CHARACTERS, check_text, current_time
 from stretto.memory.recollection.ledger import list_items
 
 Summarize = Callable[[Sequence[str]], Awaitable[str]]
@@ -76,7 +75,7 @@ async def consolidate(
 async def _groups(backend: Backend, plan: Plan) -> list[list[MemoryItem]]:
     old = Filter(
         (*of_scope(plan.scope), EPISODES, Range("valid_from", lte=plan.before)),
-        (expired(time.time()),),
+        (expired(current_time()),),
     )
     found = await asyncio.wrap_future(backend.atomic(partial(list_items, filter=old)))
     groups: dict[tuple[Scope, str | None], list[MemoryItem]] = {}
@@ -87,7 +86,7 @@ async def _groups(backend: Backend, plan: Plan) -> list[list[MemoryItem]]:
 
 
 def _summary_of(episodes: Sequence[MemoryItem]) -> MemoryItem:
-    last, now = episodes[-1], time.time()
+    last, now = episodes[-1], current_time()
     return MemoryItem(
         id=id_from("summary", *sorted(item.id for item in episodes)),
         text="",

@@ -1,7 +1,6 @@
 """Conversations: turns in order, and the episode that they make up."""
 
 import asyncio
-import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +9,7 @@ from stretto.memory.backend.protocol import Backend, Engine
 from stretto.memory.item import Kind, MemoryItem, Scope, Source
 from stretto.memory.recollection.drafts import id_from
 from stretto.memory.recollection.encoding import Dense, Encoder, said
-from stretto.memory.recollection.forms import Episode, Turn, check_text, seconds
+from stretto.memory.recollection.forms import Episode, Turn, check_text, current_time, seconds
 from stretto.memory.recollection.ledger import episode_turns
 
 HEAD_CHARACTERS = 400
@@ -50,7 +49,7 @@ async def add_turns(backend: Backend, encoder: Encoder, given: Conversation) -> 
         MemoryFault: a turn cannot be remembered, or the memory cannot be used.
 
     """
-    now = time.time()
+    now = current_time()
     turns = [replace(turn, text=check_text(turn.text)) for turn in given.turns]
     while True:  # until nobody else added turns while the embedder was at work
         known = await asyncio.wrap_future(backend.atomic(lambda on: episode_turns(on, given.id)))

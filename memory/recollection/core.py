@@ -13,6 +13,7 @@ from stretto.memory.backend.protocol import Backend
 from stretto.memory.embeddings import Embedder, open_embedder
 from stretto.memory.lexical import LexicalEncoder
 from stretto.memory.recollection.encoding import Encoder
+from stretto.memory.recollection.forgetting import VECTORS
 from stretto.memory.recollection.upkeep import UNDER_WAY
 from stretto.memory.store import QdrantStore
 
@@ -60,7 +61,7 @@ class Core:
 
     def _opened(self, embedder: str | Embedder | None) -> Embedder | None:
         if embedder is None or isinstance(embedder, str):
-            return open_embedder(embedder, self.folder)
+            return open_embedder(embedder, self.folder / VECTORS)
         return embedder
 
     def _tell(self, message: str) -> None:
@@ -85,10 +86,11 @@ class Core:
         if held.get(UNDER_WAY):
             told = f"the vectors of {self.folder} are only partly made; {REMEDY}"
             raise MemoryFault(told, code="embedder_mismatch")
-        marks = self.marks()
-        if "language" not in held:
-            embedder = self.encoder.embedder
-            self.backend.rebuild(None, embedder.dims if embedder else None, marks).result()
+        marks: dict[str, Any] = {"language": self.encoder.words.language}
+        try:
+            marks = self.marks()
+        except MemoryFault as fault:  # who cannot be asked is asked later; words do until then
+            self.encoder.pass_over(fault)
         for name, mark in marks.items():
             if held.get(name, mark) != mark:
                 told = (
@@ -96,7 +98,15 @@ class Core:
                     f"{_named(mark)}; set it as it was, or {REMEDY}"
                 )
                 raise MemoryFault(told, code="embedder_mismatch")
-        self._checked = True
+        self._keep({name: mark for name, mark in marks.items() if name not in held})
+        self._checked = "embedder" in marks
+
+    def _keep(self, marks: dict[str, Any]) -> None:
+        """Note how the vectors of a new memory are made, and let it have some of meaning."""
+        if (embedder := self.encoder.embedder) is not None and "embedder" in marks:
+            self.backend.rebuild(None, embedder.dims, marks).result()
+        elif marks:
+            self.backend.set_metadata(marks).result()
 
     def marks(self) -> dict[str, Any]:
         """Tell how vectors are made, as it is kept beside them."""

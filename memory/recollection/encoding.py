@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,9 @@ from stretto.memory.recollection.drafts import content_hash
 PENDING = "dense_pending"
 """The payload's field, 1 where a vector of meaning could not be made yet."""
 Dense = list[float] | None
+FAILED = "embedder_failed"
+PAUSE_SECONDS = 30.0
+"""How long an embedder that failed is left alone."""
 logger = logging.getLogger(__name__)
 
 
@@ -31,6 +35,7 @@ class Encoder:
         """Encode words, and meaning if there is an embedder."""
         self.words = words
         self.embedder = embedder
+        self._down_until = 0.0
 
     async def meanings(self, texts: Sequence[str]) -> list[Dense]:
         """Give the vectors of meaning of texts; None where they cannot be made now.
@@ -39,15 +44,25 @@ class Encoder:
             MemoryFault: the embedder gives vectors that cannot be kept.
 
         """
-        if self.embedder is None or not texts:
+        if self.embedder is None or not texts or time.monotonic() < self._down_until:
             return [None] * len(texts)
         try:
             return [*await asyncio.to_thread(self.embedder.embed, list(texts))]
-        except MemoryFault:
-            raise
-        except Exception as error:  # any provider's: words are enough until it works again
-            logger.warning("embedder %s failed: %s", self.embedder.name, error)
+        except Exception as error:
+            self.pass_over(error)
             return [None] * len(texts)
+
+    def pass_over(self, error: Exception) -> None:
+        """Leave an embedder that failed alone for a while: until then words are enough.
+
+        Raises:
+            MemoryFault: the error is another one: what the embedder gives cannot be kept.
+
+        """
+        if isinstance(error, MemoryFault) and error.code != FAILED:
+            raise error
+        logger.warning("memories are found by their words alone for now: %s", error)
+        self._down_until = time.monotonic() + PAUSE_SECONDS
 
     def point(self, item: MemoryItem, dense: Dense = None) -> Point:
         """Make the point of an item that stands for itself."""

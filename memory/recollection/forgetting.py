@@ -16,7 +16,8 @@ from stretto.memory.recollection.filters import of_scope
 from stretto.memory.recollection.ledger import episode_turns, read_items
 from stretto.memory.recollection.receipts import Receipt, files_with, make_receipt
 
-LOCAL = ("owner.", "receipts", "embeddings")
+VECTORS = "vectors.db"
+"""Where the vectors of texts are kept by a hash of the text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,8 @@ async def purge(backend: Backend, folder: Path, gone: Sequence[MemoryItem]) -> b
     await asyncio.wrap_future(backend.rebuild())
     if not folder.is_dir():
         return False
+    for file in folder.glob(f"{VECTORS}*"):  # of what is gone, too; the rest is made again
+        file.unlink(missing_ok=True)
     texts = {item.text for item in gone if len(item.text) > 3}
     kept = await asyncio.wrap_future(backend.atomic(lambda on: _still_held(on, texts)))
     left = await asyncio.to_thread(files_with, folder, texts - kept)

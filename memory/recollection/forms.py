@@ -1,6 +1,7 @@
 """What is given to a memory, and what it tells of itself."""
 
 import math
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -121,6 +122,11 @@ class MemoryStats:
         return asdict(self)
 
 
+def current_time() -> float:
+    """Give the time, in seconds since 1970, as finely as it is kept."""
+    return seconds(time.time())
+
+
 def seconds(moment: Moment) -> float:
     """Give a time as seconds since 1970.
 
@@ -132,7 +138,7 @@ def seconds(moment: Moment) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         told = f"a time is a datetime or the seconds since 1970, not {moment!r}"
         raise MemoryFault(told, code="item_invalid")
-    return float(value)
+    return round(float(value), 6)  # finer than that the engine does not give them back
 
 
 def check_text(text: Any) -> str:

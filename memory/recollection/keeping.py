@@ -1,7 +1,6 @@
 """The side of a memory that keeps it in order: forgetting, copies, figures, new vectors."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,7 @@ from stretto.memory.item import Scope
 from stretto.memory.recollection import consolidation, forgetting, transfer, upkeep
 from stretto.memory.recollection.base import MemoryBase
 from stretto.memory.recollection.consolidation import Consolidation, Contradict, Summarize
-from stretto.memory.recollection.forms import MemoryStats
+from stretto.memory.recollection.forms import MemoryStats, current_time
 from stretto.memory.recollection.receipts import Receipt, keep_receipt
 
 if TYPE_CHECKING:
@@ -107,7 +106,7 @@ class MemoryKeeping(MemoryBase):
 
         """
         await self._core.ready()
-        plan = consolidation.Plan(self._of(scope), time.time() - older_than)
+        plan = consolidation.Plan(self._of(scope), current_time() - older_than)
         core = self._core
         return await consolidation.consolidate(
             core.backend, core.encoder, plan, summarize, contradict

@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
 from stretto.errors import MemoryFault
+from stretto.memory.embeddings import open_embedder
 from stretto.memory.item import EVERYTHING, Scope, Source
 from stretto.memory.recollection.core import Core
 from stretto.memory.recollection.filters import View
+from stretto.memory.recollection.forgetting import VECTORS
 from stretto.memory.recollection.forms import Moment, seconds
 from stretto.memory.recollection.keeping import MemoryKeeping
 from stretto.memory.recollection.recalling import Question, check_question, recall
@@ -69,11 +71,15 @@ class Memory(MemoryWriting, MemoryKeeping):
     @classmethod
     def from_settings(cls, settings: "Settings") -> "Memory":
         """Prepare the memory that the settings of a deployment name."""
+        folder = settings.home / "memory"
+        embedder = open_embedder(
+            settings.embedder,
+            folder / VECTORS,
+            api_key=settings.openai_api_key,
+            base_url=settings.openai_base_url,
+        )
         return cls(
-            settings.home / "memory",
-            url=settings.qdrant_url,
-            api_key=settings.qdrant_api_key,
-            embedder=settings.embedder,
+            folder, url=settings.qdrant_url, api_key=settings.qdrant_api_key, embedder=embedder
         )
 
     @property

@@ -1,7 +1,6 @@
 """Recall: one search by words, episodes and meaning, then what is worth telling."""
 
 import asyncio
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -12,7 +11,7 @@ from stretto.memory.item import Kind, MemoryItem
 from stretto.memory.ranking import Candidate, Ranked, collapse, diversify, rank
 from stretto.memory.recollection.encoding import Dense, Encoder
 from stretto.memory.recollection.filters import View
-from stretto.memory.recollection.forms import MAX_CHARACTERS
+from stretto.memory.recollection.forms import MAX_CHARACTERS, current_time
 from stretto.memory.recollection.recollection import Recalled, Recollection, estimate_tokens
 
 EPISODES = 64
@@ -51,7 +50,7 @@ async def recall(backend: Backend, encoder: Encoder, question: Question) -> Reco
     [dense] = await encoder.meanings([question.query]) if question.query.strip() else [None]
     if not words[0] and dense is None:
         return Recollection(question.query)
-    now = time.time()
+    now = current_time()
     search = Search(question, now)
     found = await asyncio.wrap_future(backend.query(search.queries(words, dense)))
     chosen = search.choose(found)

@@ -1,7 +1,6 @@
 """The side of a memory that takes things in."""
 
 import asyncio
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -9,7 +8,15 @@ from stretto.memory.item import MemoryItem, Scope, Source
 from stretto.memory.recollection.base import MemoryBase
 from stretto.memory.recollection.conversations import Conversation, add_turns, episode_id
 from stretto.memory.recollection.drafts import draft
-from stretto.memory.recollection.forms import Episode, Moment, NewItem, RunMemory, Turn, seconds
+from stretto.memory.recollection.forms import (
+    Episode,
+    Moment,
+    NewItem,
+    RunMemory,
+    Turn,
+    current_time,
+    seconds,
+)
 from stretto.memory.recollection.runs import add_run
 from stretto.memory.recollection.writing import write
 
@@ -38,7 +45,7 @@ class MemoryWriting(MemoryBase):
 
     async def remember_many(self, items: Iterable[NewItem]) -> list[MemoryItem]:
         """Remember many things at once; see ``remember``. Nothing is, when one is invalid."""
-        now = time.time()
+        now = current_time()
         drafts = [draft(n, self._of(n.scope), self._from(n.source), now) for n in items]
         await self._core.ready()
         return await write(self._core.backend, self._core.encoder, drafts)

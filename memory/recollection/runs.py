@@ -2,23 +2,23 @@
 
 import asyncio
 import json
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from stretto.memory.backend.protocol import Backend
+from stretto.memory.backend.types import Filter, Match
 from stretto.memory.item import Kind, MemoryItem, Scope, Source
 from stretto.memory.recollection.drafts import id_from
 from stretto.memory.recollection.encoding import Encoder, said
-from stretto.memory.recollection.forms import Episode, RunMemory, seconds
+from stretto.memory.recollection.forms import Episode, RunMemory, current_time, seconds
 
 OUTPUT_CHARACTERS = 4_000
 """How much of an output is remembered."""
 
 
 async def add_run(backend: Backend, encoder: Encoder, run: RunMemory, scope: Scope) -> Episode:
-    """Remember a run that has ended; one that is remembered already stays as it is.
+    """Remember a run that has ended; one that is remembered as it ended stays as it is.
 
     Args:
         backend: where.
@@ -31,8 +31,11 @@ async def add_run(backend: Backend, encoder: Encoder, run: RunMemory, scope: Sco
 
     """
     whole = run_item(run, scope)
-    if await asyncio.wrap_future(backend.retrieve([whole.id])):
+    known = await asyncio.wrap_future(backend.retrieve([whole.id]))
+    if known and known[0].payload["text"] == whole.text:
         return Episode(whole.id, 0, len(_told(run.outputs)))
+    if known:  # it was tried again since
+        await asyncio.wrap_future(backend.delete(Filter((Match("episode_id", whole.id),))))
     parts = [_part(whole, step, text, n) for n, (step, text) in enumerate(_told(run.outputs))]
     dense = await encoder.meanings([said(item) for item in (whole, *parts)])
     points = [encoder.point(item, vector) for item, vector in zip(parts, dense[1:], strict=True)]
@@ -44,7 +47,7 @@ async def add_run(backend: Backend, encoder: Encoder, run: RunMemory, scope: Sco
 
 def run_item(run: RunMemory, scope: Scope) -> MemoryItem:
     """Make the item that stands for a whole run."""
-    now = time.time()
+    now = current_time()
     lines = [f"Run of {run.workflow}: {run.status}."]
     lines += [f"Input: {_text(run.input)}"] if run.input else []
     lines += [f"Outcome: {_text(run.output)}"] if run.output is not None else []

@@ -1,7 +1,6 @@
 """What keeps a memory in order: figures, what has expired, vectors made anew."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Sequence
 from itertools import islice
 from typing import Any
@@ -12,7 +11,7 @@ from stretto.memory.item import Kind, MemoryItem
 from stretto.memory.recollection.encoding import PENDING, Encoder
 from stretto.memory.recollection.filters import ITEMS, expired
 from stretto.memory.recollection.forgetting import rewrite_conversation
-from stretto.memory.recollection.forms import MemoryStats
+from stretto.memory.recollection.forms import MemoryStats, current_time
 from stretto.memory.recollection.transfer import encode, parts_of
 
 PAGE = 256
@@ -43,7 +42,7 @@ async def stats(backend: Backend, encoder: Encoder) -> MemoryStats:
 
 async def sweep(backend: Backend, encoder: Encoder) -> int:
     """Delete what has expired, make vectors that could not be made before; count the deleted."""
-    now = time.time()
+    now = current_time()
     items = Filter((ITEMS, expired(now)))
     values = Filter((VALUES, Range("expires_at", lte=now)))
     swept = sum([await asyncio.wrap_future(backend.delete(each)) for each in (items, values)])

@@ -1,9 +1,10 @@
 """Linear algebra on the caller's thread alone."""
 
 from threading import Lock
+from typing import Any
 
 import numpy  # noqa: F401  it loads the libraries that are looked for
-from threadpoolctl import ThreadpoolController
+import threadpoolctl  # pyright: ignore[reportMissingTypeStubs]
 
 
 class OneThread:
@@ -15,7 +16,9 @@ class OneThread:
 
     def __init__(self) -> None:
         """Look at what NumPy calculates with."""
-        self._libraries = ThreadpoolController()
+        untyped: Any = threadpoolctl
+        self._libraries: Any = untyped.ThreadpoolController()
+        self._limits: Any = None
         self._lock = Lock()
         self._inside = 0
 
