@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from dataclasses import replace
+from math import ceil, floor
 
 from stretto.memory.ranking.candidates import Ranked
 
@@ -18,16 +19,23 @@ def collapse(ranked: Iterable[Ranked]) -> list[Ranked]:
 
     """
     kept: list[Ranked] = []
-    bags: list[frozenset[str]] = []
+    bags = dict[int, list[tuple[int, frozenset[str]]]]()  # by how many words: most differ in that
     for each in ranked:
         words = frozenset(re.findall(r"\w+", each.candidate.text.lower()))
-        for place, bag in enumerate(bags):
-            if words and _jaccard(words, bag) >= ALIKE:
-                kept[place] = replace(kept[place], seen=kept[place].seen + 1)
-                break
-        else:
+        size = len(words)
+        near = range(floor(ALIKE * size), ceil(size / ALIKE) + 1) if words else ()
+        alike = (
+            place
+            for count in near
+            for place, bag in bags.get(count, ())
+            if _jaccard(words, bag) >= ALIKE
+        )
+        place = min(alike, default=None)
+        if place is None:
+            bags.setdefault(size, []).append((len(kept), words))
             kept.append(each)
-            bags.append(words)
+        else:
+            kept[place] = replace(kept[place], seen=kept[place].seen + 1)
     return kept
 
 

@@ -137,3 +137,11 @@ def test_diversity_looks_at_meaning_where_it_is_known() -> None:
     meanings = [(1.0, 0.0), (2.0, 0.1), (0.0, 3.0)]
     found = [replace(FACT, id=str(n), lexical=9.0 - n, meaning=v) for n, v in enumerate(meanings)]
     assert [each.candidate.id for each in diversify(rank(found, NOW), 2, 0.5)] == ["0", "2"]
+
+
+@given(st.lists(st.text("ab ", max_size=12), max_size=12))
+def test_what_is_kept_differs_and_every_text_is_counted_once(texts: list[str]) -> None:
+    kept = collapse(told(*texts))
+    said = [each.candidate.text.split() for each in kept if each.candidate.text.split()]
+    assert len({frozenset(words) for words in said}) == len(said)
+    assert sum(each.seen for each in kept) == len(texts)
