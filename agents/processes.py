@@ -139,7 +139,7 @@ class Processes:
             work.add_done_callback(lambda _: process.end())
             await in_thread(process.kill)  # which takes a moment
             raise
-        except StepFailed:
+        except BaseException:  # it died, or nobody knows what is left of the call in its pipes
             process.end()
             raise
         self._idle.append(process)
@@ -194,7 +194,7 @@ def _order(target: Any, task: Task) -> Order:
     path = getattr(sys.modules[defined.__module__], "__file__", None)
     # What belongs to the run around it stays here: it could not be sent, and would reach nobody.
     host: dict[str, Any] = {"publish": discard, "notify": discard, "gate": ModelGate(), "facts": {}}
-    sent = replace(task, usage=Usage(), **host)
+    sent = replace(task, usage=Usage(), host_memory=None, **host)
     try:
         payload = pickle.dumps((None if function else target, sent))
     except Exception as error:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from stretto.agents.agent import AgentLike
+from stretto.agents.agent import Agent, AgentLike
 
 if TYPE_CHECKING:
     from stretto.agents.llm import ModelSource
@@ -16,5 +16,7 @@ def shipped_agents(model: "ModelSource" = None) -> list[AgentLike]:
 
     """
     from stretto.agents.crm import crm_agents
+    from stretto.agents.recall.agent import MemoryAgent
 
-    return [*crm_agents(model)]
+    agents: list[Agent] = [*crm_agents(model), MemoryAgent()]
+    return [*agents]

@@ -2,12 +2,18 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from stretto.agents.gate import ModelGate
 from stretto.agents.pace import Pace
+from stretto.agents.recall.scoping import whose
 from stretto.agents.undeclared import UNDECLARED
 from stretto.agents.usage import Usage
+from stretto.memory.item import EVERYTHING, Scope, Source
+
+if TYPE_CHECKING:
+    from stretto.memory.recollection import Memory
 
 Emit = Callable[[str], None]
 """Publishes one piece of streamed text."""
@@ -43,6 +49,8 @@ class Task(Mapping[str, Any]):
     """The same for every try of this call, also after a crash, for services that take one."""
     state: MutableMapping[str, Any] = field(default=UNDECLARED, repr=False, compare=False)
     """What the agent keeps from call to call, as JSON data, if it is ``stateful``."""
+    scope: Scope = EVERYTHING
+    """On whose behalf the call is made, and where: tenant, user, workflow, thread."""
     usage: Usage = field(default_factory=Usage)
     """Where a model agent adds what its calls cost."""
     publish: Emit = field(default=discard, repr=False)
@@ -53,6 +61,8 @@ class Task(Mapping[str, Any]):
     """What every call of a model has to pass."""
     facts: dict[str, Any] = field(default_factory=dict[str, Any], repr=False, compare=False)
     """What the agent tells of how it worked: its model, its prompt; it goes into the events."""
+    host_memory: "Memory | None" = field(default=None, repr=False, compare=False)
+    """The memory of the engine; ``memory`` is what this call may see of it."""
     pace: Pace = field(default_factory=Pace, repr=False, compare=False)
 
     FIELDS: ClassVar[tuple[str, ...]] = (
@@ -67,6 +77,33 @@ class Task(Mapping[str, Any]):
         "messages",
         "idempotency_key",
     )
+
+    @cached_property
+    def memory(self) -> "Memory | None":
+        """What outlives a run: all of the call's tenant and user, or None where there is none."""
+        step = self.idempotency_key.removeprefix(f"{self.run_id}/")
+        return self.memory_of(whose(self.scope), Source(self.run_id or None, step or None))
+
+    def memory_of(self, scope: Scope, source: Source | None = None) -> "Memory | None":
+        """Give the memory of a scope of an agent's own choice, or None where there is none.
+
+        Args:
+            scope: whose; what the host's memory is bound to holds.
+            source: where things come from that are remembered without saying so.
+
+        """
+        memory = self.host_memory
+        return None if memory is None else memory.within(scope, source, self.degraded)
+
+    def degraded(self, reason: str) -> None:
+        """Tell, once in this call, that it goes on without memory, and why."""
+        if not self._reasons:
+            self._reasons.append(reason)
+            self.notify("memory_degraded", {"reason": reason})
+
+    @cached_property
+    def _reasons(self) -> list[str]:
+        return []
 
     async def emit(self, text: str) -> None:
         """Stream one piece of text to whoever watches the run."""

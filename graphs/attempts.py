@@ -227,12 +227,14 @@ def publisher(call: "StepCall") -> Emit:
 
 def notifier(call: "StepCall") -> Notify:
     """Make the function through which an attempt tells what is no text of its answer."""
-    if call.plan.step.stream == "none":
-        return discard
     stream, attempt = call.plan.step.stream, call.attempts
 
     def notify(kind: str, data: dict[str, Any]) -> None:
-        facts = {**call.facts, "attempt": attempt, "stream": stream, "kind": kind}
-        call.scope.emit("agent_stream", call.path, {**facts, "content": "", **data})
+        facts = {**call.facts, "attempt": attempt}
+        if kind == "memory_degraded":
+            call.scope.emit("memory_degraded", call.path, {**facts, **data})
+        elif stream != "none":
+            facts |= {"stream": stream, "kind": kind, "content": ""}
+            call.scope.emit("agent_stream", call.path, {**facts, **data})
 
     return notify

@@ -10,6 +10,7 @@ from typing import Any, cast
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
+from langgraph.store.base import BaseStore
 
 from stretto.graphs.state import RunState
 
@@ -41,10 +42,14 @@ class Builder:
         self._graph.add_conditional_edges(start, route, list(targets))
 
     def compile(
-        self, checkpointer: "BaseCheckpointSaver[Any] | None" = None, name: str | None = None
+        self,
+        checkpointer: "BaseCheckpointSaver[Any] | None" = None,
+        name: str | None = None,
+        store: BaseStore | None = None,
     ) -> Graph:
-        """Finish the graph; without a checkpointer it uses that of the graph or host around."""
-        return cast(Graph, self._graph.compile(checkpointer=checkpointer, name=name))
+        """Finish the graph; what it is not given it takes from the graph or host around."""
+        finish = self._graph.compile
+        return cast(Graph, finish(checkpointer=checkpointer, name=name, store=store))
 
 
 async def enter(graph: Graph, state: Mapping[str, Any], frame: Any) -> RunState:

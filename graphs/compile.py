@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.runtime import Runtime
+from langgraph.store.base import BaseStore
 
 from stretto.agents.breaker import Breakers
 from stretto.agents.dispatch import Dispatcher
@@ -31,6 +32,9 @@ from stretto.graphs.state import RunState
 from stretto.graphs.topology import walk
 from stretto.graphs.validation import find_faults
 
+if TYPE_CHECKING:
+    from stretto.memory.recollection import Memory
+
 Find = Callable[[str], Workflow]
 """Gives a workflow by name or ``name@version``."""
 
@@ -40,6 +44,8 @@ def compile_workflow(
     agents: AgentRegistry | Iterable[Any] | None = None,
     *,
     checkpointer: "BaseCheckpointSaver[Any] | None" = None,
+    store: BaseStore | None = None,
+    memory: "Memory | None" = None,
     services: Services | None = None,
     find: Find | None = None,
     limits: Limits | None = None,
@@ -50,6 +56,8 @@ def compile_workflow(
         workflow: what is declared.
         agents: who does the work; the shipped agents if None. Not used when ``services`` is given.
         checkpointer: where steps are saved; None for hosts that bring their own.
+        store: what nodes find as ``runtime.store``; that of ``memory`` if None.
+        memory: what agents find as ``task.memory``. Not used when ``services`` is given.
         services: what an engine shares among its runs; made for this graph alone if None.
         find: finds workflows that are used as steps; among the shipped ones if None.
         limits: how large it may be; the usual limits if None.
@@ -58,13 +66,17 @@ def compile_workflow(
         WorkflowInvalid: the workflow has faults; all of them are in it.
 
     """
-    services = services or make_services(agents)
+    services = services or make_services(agents, memory)
     if faults := find_faults(workflow, services.agents, limits or LIMITS, find):
         raise WorkflowInvalid(faults, workflow.name)
-    return _Compiler(services, find or shipped().get).graph(workflow, checkpointer)
+    if store is None and services.memory is not None:
+        store = services.memory.store
+    return _Compiler(services, find or shipped().get).graph(workflow, checkpointer, store)
 
 
-def make_services(agents: AgentRegistry | Iterable[Any] | None = None) -> Services:
+def make_services(
+    agents: AgentRegistry | Iterable[Any] | None = None, memory: "Memory | None" = None
+) -> Services:
     """Make what a graph needs when no engine shares it: the agents, their slots and breakers."""
     if agents is None:
         from stretto.agents.shipped import shipped_agents
@@ -73,7 +85,7 @@ def make_services(agents: AgentRegistry | Iterable[Any] | None = None) -> Servic
     registry = agents if isinstance(agents, AgentRegistry) else AgentRegistry(agents)
     breakers, health = Breakers(counts_against_agent), HealthBook()
     dispatcher = Dispatcher(judge=judge_by(breakers, health))
-    return Services(registry, dispatcher, breakers, health=health)
+    return Services(registry, dispatcher, breakers, health=health, memory=memory)
 
 
 class _Compiler:
@@ -86,7 +98,10 @@ class _Compiler:
         self._under_way: list[str] = []
 
     def graph(
-        self, workflow: Workflow, checkpointer: "BaseCheckpointSaver[Any] | None" = None
+        self,
+        workflow: Workflow,
+        checkpointer: "BaseCheckpointSaver[Any] | None" = None,
+        store: BaseStore | None = None,
     ) -> Graph:
         """Build one workflow's graph."""
         make_frame = frame_maker(workflow)
@@ -103,7 +118,7 @@ class _Compiler:
         for reference in references_of(workflow):
             self.nested(reference)
         self._under_way.pop()
-        return builder.compile(checkpointer=checkpointer, name=workflow.id)
+        return builder.compile(checkpointer, workflow.id, store)
 
     def nested(self, reference: str) -> tuple[Workflow, Graph]:
         """Give a workflow that is used as a step, and its graph."""

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from langgraph.cache.base import BaseCache
 from langgraph.store.base import BaseStore
@@ -19,6 +19,9 @@ from stretto.errors import StepTimedOut
 from stretto.events import EventType
 from stretto.graphs.given import Given
 from stretto.graphs.spec import Budget, Step, Workflow
+
+if TYPE_CHECKING:
+    from stretto.memory.recollection import Memory
 
 Emit = Callable[[EventType, str | None, dict[str, Any]], None]
 """Publishes an event: its type, the step's path, its data."""
@@ -73,6 +76,8 @@ class Services:
     """How often models are called; None sets no limits."""
     states: BaseStore = field(default_factory=InMemoryStore)
     """Where agents keep their state, unless the host of a run has a store of its own."""
+    memory: "Memory | None" = None
+    """What outlives a run; None where the host has none."""
 
 
 @dataclass(slots=True)
@@ -100,6 +105,8 @@ class RunScope:
     spending: list[Usage] = field(default_factory=list[Usage])
     """What the attempts at work have cost so far."""
     ready: list[ReadyStep] = field(default_factory=list[ReadyStep])
+    session: str | None = None
+    """The conversation that the run belongs to."""
     given: Given | None = None
     """What the caller gave, from an engine that keeps it; None when the graph's state has it."""
     asked: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])

@@ -11,6 +11,7 @@ from stretto.graphs.asking import ask, ask_again
 from stretto.graphs.attempts import Attempts, Result, publisher
 from stretto.graphs.call import StepCall, Work
 from stretto.graphs.expressions import Expression, compile_expression
+from stretto.graphs.memories import scope_of_call
 from stretto.graphs.plan import StepPlan, holds
 from stretto.graphs.spec import OtherAgent, Step
 from stretto.graphs.transforms import TransformError, apply_transforms
@@ -86,6 +87,8 @@ def _task(call: StepCall) -> Task:
         idempotency_key=f"{call.scope.run['id']}/{call.path}",
         usage=call.scope.usage,
         publish=publisher(call),
+        scope=scope_of_call(call),
+        host_memory=call.services.memory,
     )
 
 

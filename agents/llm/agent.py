@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from stretto.agents.agent import OpenModel, PreparedAgent, Task
 from stretto.agents.llm.mcp import McpServer
 from stretto.agents.llm.output import OutputSchema
+from stretto.agents.llm.remembering import keep_exchange, known_before, question_of, with_known
 from stretto.agents.llm.tools import check_tools
 from stretto.agents.threads import in_thread
 
@@ -46,6 +47,7 @@ class LLMAgent(PreparedAgent):
         output: Any = None,
         fallback_models: Sequence[ModelSource] = (),
         max_model_calls: int = MAX_MODEL_CALLS,
+        memory: bool = False,
         capabilities: frozenset[str] | set[str] = frozenset(),
         max_concurrent_tasks: int = 5,
     ) -> None:
@@ -57,11 +59,14 @@ class LLMAgent(PreparedAgent):
             model: a model's name (see ``open_model``), a chat model of LangChain, or a ``partial``
                 that opens one.
             tools: what the model may call: Python functions with typed arguments and a docstring,
-                tools of LangChain, ``HttpTool``, ``McpServer``.
+                tools of LangChain, ``HttpTool``, ``McpServer``, and by name those of memory:
+                ``"recall"``, ``"remember"``.
             output: what the answer has to be: a pydantic model or a JSON Schema of an object; its
                 data is then the output. None takes the text as it is.
             fallback_models: asked in this order when the model before cannot be reached.
             max_model_calls: calls of the model that one task may take.
+            memory: whether what is known goes into the prompt's data, and the exchange is
+                remembered once it has succeeded.
             capabilities: what it can do.
             max_concurrent_tasks: how many of its calls may run at once.
 
@@ -78,6 +83,7 @@ class LLMAgent(PreparedAgent):
         self._tools = check_tools(name, tools)
         self._output = None if output is None else OutputSchema.of(output, name)
         self._most = max_model_calls
+        self._remembers = memory
         self._conversation: Conversation | None = None
 
     async def run(self, task: Task) -> dict[str, Any]:
@@ -138,14 +144,20 @@ class LLMAgent(PreparedAgent):
         await self.prepare()
         assert self._conversation is not None
         prompt = self.prompt
-        text = prompt.render(**values)
+        text, question = prompt.render(**values), ""
+        if self._remembers:
+            question = question_of(task, values)
+            text = with_known(text, await known_before(task, question))
         task.facts["prompt"] = prompt.facts()
         answer = await self._conversation.ask(task, text)
         facts = {"model": answer.model, "offline": answer.offline}
         task.facts.update(facts)
+        gives = {"text": answer.text, **facts}
         if self._output is not None:
-            return cast(dict[str, Any], answer.data)
-        return {"text": answer.text, **facts}
+            gives = cast(dict[str, Any], answer.data)
+        if self._remembers:
+            await keep_exchange(task, self.name, question, gives)
+        return gives
 
     @property
     def prompt(self) -> "Prompt":

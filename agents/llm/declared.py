@@ -7,6 +7,7 @@ from typing import Any
 from stretto.agents.declared import find_type
 from stretto.agents.llm.http_tool import HttpTool
 from stretto.agents.llm.mcp import McpServer
+from stretto.agents.llm.tools import MEMORY_TOOLS
 from stretto.errors import ConfigurationError
 
 
@@ -15,8 +16,9 @@ def llm_arguments(config: Mapping[str, Any], name: str, folder: Path, model: Any
 
     Args:
         config: its ``config``: ``prompt`` may be the path of a file beside it; a tool is
-            ``module:function``, or a mapping with the fields of ``HttpTool`` (``type: http``) or
-            ``McpServer`` (``type: mcp``); ``output`` is ``module:Model`` or a JSON Schema.
+            ``recall``, ``remember``, ``module:function``, or a mapping with the fields of
+            ``HttpTool`` (``type: http``) or ``McpServer`` (``type: mcp``); ``output`` is
+            ``module:Model`` or a JSON Schema.
         name: the agent's name.
         folder: where the file is.
         model: the chat model when the file names none.
@@ -41,7 +43,7 @@ def llm_arguments(config: Mapping[str, Any], name: str, folder: Path, model: Any
 
 def _tool(entry: Any, agent: str, folder: Path) -> Any:
     if isinstance(entry, str):
-        return find_type(entry, folder)
+        return entry if entry in MEMORY_TOOLS else find_type(entry, folder)
     if not isinstance(entry, Mapping):
         raise ConfigurationError(f"agent '{agent}': {entry!r} is no tool; write module:function")
     fields: dict[str, Any] = {str(key): value for key, value in entry.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]

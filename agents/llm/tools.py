@@ -11,7 +11,10 @@ from stretto.errors import ConfigurationError
 if TYPE_CHECKING:
     from langchain_core.tools import BaseTool
 
-    ToolSource = Callable[..., Any] | BaseTool | HttpTool | McpServer
+    ToolSource = Callable[..., Any] | BaseTool | HttpTool | McpServer | str
+
+MEMORY_TOOLS = ("recall", "remember")
+"""Tools that are given by name."""
 
 
 def check_tools(agent: str, tools: "Sequence[ToolSource]") -> "tuple[ToolSource, ...]":
@@ -22,8 +25,8 @@ def check_tools(agent: str, tools: "Sequence[ToolSource]") -> "tuple[ToolSource,
         tools: the tools as they were given.
 
     Raises:
-        ConfigurationError: a function has arguments without types or no docstring, or two tools
-            have one name.
+        ConfigurationError: a function has arguments without types or no docstring, a name is that
+            of no tool, or two tools have one name.
 
     """
     names: set[str] = set()
@@ -32,11 +35,11 @@ def check_tools(agent: str, tools: "Sequence[ToolSource]") -> "tuple[ToolSource,
             continue
         if inspect.isroutine(tool):
             _check_function(agent, tool)
-        name = str(getattr(tool, "name", None) or getattr(tool, "__name__", None) or "")
-        if not (name and (inspect.isroutine(tool) or isinstance(tool, HttpTool) or _is_tool(tool))):
+        name = _name_of(tool)
+        if not name:
             raise ConfigurationError(
                 f"agent '{agent}': {tool!r} is no tool; give a function with typed arguments, a "
-                "LangChain tool, HttpTool or McpServer"
+                "LangChain tool, HttpTool, McpServer, 'recall' or 'remember'"
             )
         if name in names:
             raise ConfigurationError(f"agent '{agent}' has two tools '{name}'; rename one")
@@ -50,7 +53,11 @@ def make_tools(tools: "Sequence[ToolSource]") -> "list[BaseTool]":
 
     made: list[BaseTool] = []
     for tool in tools:
-        if isinstance(tool, HttpTool):
+        if isinstance(tool, str):
+            from stretto.agents.llm.memory_tools import memory_tools
+
+            made += memory_tools([tool])
+        elif isinstance(tool, HttpTool):
             made.append(tool.to_langchain())
         elif isinstance(tool, BaseTool):
             made.append(tool)
@@ -59,6 +66,15 @@ def make_tools(tools: "Sequence[ToolSource]") -> "list[BaseTool]":
         elif not isinstance(tool, McpServer):
             made.append(StructuredTool.from_function(tool))
     return made
+
+
+def _name_of(tool: Any) -> str:
+    """Give the name of a tool; an empty one if it is none."""
+    if isinstance(tool, str):
+        return tool if tool in MEMORY_TOOLS else ""
+    if not (inspect.isroutine(tool) or isinstance(tool, HttpTool) or _is_tool(tool)):
+        return ""
+    return str(getattr(tool, "name", None) or getattr(tool, "__name__", None) or "")
 
 
 def _is_tool(tool: Any) -> bool:

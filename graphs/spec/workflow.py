@@ -21,10 +21,12 @@ from stretto.graphs.spec.trigger import Trigger
 if TYPE_CHECKING:
     from langgraph.checkpoint.base import BaseCheckpointSaver
     from langgraph.graph.state import CompiledStateGraph
+    from langgraph.store.base import BaseStore
 
     from stretto.agents.registry import AgentRegistry
     from stretto.errors import Fault
     from stretto.graphs.limits import Limits
+    from stretto.memory.recollection import Memory
 
 Priority = Literal["critical", "high", "medium", "low", "background"]
 Mode = Literal["sequential", "parallel", "adaptive", "pipeline"]
@@ -138,6 +140,8 @@ class Workflow(Model):
         agents: "AgentRegistry | list[Any] | None" = None,
         checkpointer: "BaseCheckpointSaver[Any] | None" = None,
         limits: "Limits | None" = None,
+        store: "BaseStore | None" = None,
+        memory: "Memory | None" = None,
     ) -> "CompiledStateGraph[Any, Any, Any, Any]":
         """Turn this workflow into a LangGraph graph that any LangGraph host can run.
 
@@ -145,6 +149,8 @@ class Workflow(Model):
             agents: a registry, or a list of agents and functions; the shipped agents if None.
             checkpointer: where steps are saved; leave it out for hosts that bring their own.
             limits: how large the workflow may be; the usual limits if None.
+            store: what nodes find as ``runtime.store``; that of ``memory`` if None.
+            memory: what agents find as ``task.memory``; it stays yours to close.
 
         Raises:
             WorkflowInvalid: the workflow has faults.
@@ -152,4 +158,5 @@ class Workflow(Model):
         """
         from stretto.graphs.compile import compile_workflow
 
-        return compile_workflow(self, agents, checkpointer=checkpointer, limits=limits)
+        kept: Any = {"checkpointer": checkpointer, "store": store, "memory": memory}
+        return compile_workflow(self, agents, limits=limits, **kept)

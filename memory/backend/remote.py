@@ -108,7 +108,7 @@ class Remote:
         while True:
             found, cursor = await self._page(None, READ_PIECE, cursor, None, True)
             for record in found:
-                yield Point(record.id, record.payload, *(record.vectors or ()))
+                yield record.to_point()
             if cursor is None:
                 return
 

@@ -176,8 +176,7 @@ class ServerBackend:
     def _read(self, call: Callable[[Remote], Awaitable[T]]) -> Future[T]:
         async def run(session: Session) -> T:
             answer = await call(session.remote)
-            if session.spool.waiting() and not session.lock.locked():
-                self._connected().portal.start_task_soon(session.catch_up)
+            session.catch_up_soon()
             return answer
 
         return self._submit(run)

@@ -9,7 +9,7 @@ from langchain_core.embeddings import Embeddings
 from langgraph.store.base import ensure_embeddings
 
 from stretto.errors import ConfigurationError
-from stretto.memory.embeddings import Embedder
+from stretto.memory.embeddings import Embedder, open_embedder
 
 Vectors = list[list[float]]
 
@@ -42,14 +42,16 @@ def embedder_of(embedder: Embedder | None, index: Mapping[str, Any]) -> Embedder
 
     """
     embed, dims = index.get("embed"), index.get("dims")
-    if embed is None:
-        if embedder is not None and dims not in (None, embedder.dims):
-            raise ConfigurationError(
-                f"the index is to have {dims} dimensions, and {embedder.name} gives {embedder.dims}"
-            )
-        return embedder
-    if embedder is not None:
+    if embedder is not None and embed is not None:
         raise ConfigurationError("a store was given an embedder and index['embed']; leave one out")
+    if isinstance(embed, str):
+        embedder = open_embedder(embed)
+    if embedder is not None and dims not in (None, embedder.dims):
+        raise ConfigurationError(
+            f"the index is to have {dims} dimensions, and {embedder.name} gives {embedder.dims}"
+        )
+    if embed is None or embedder is not None:
+        return embedder
     if dims is None:
         raise ConfigurationError("index['embed'] needs index['dims'], the size of its vectors")
     return Borrowed(ensure_embeddings(_blocking(embed)), int(dims))
@@ -57,7 +59,7 @@ def embedder_of(embedder: Embedder | None, index: Mapping[str, Any]) -> Embedder
 
 def _blocking(embed: Any) -> Any:
     """Make a function that blocks out of one that is awaited; leave anything else."""
-    if isinstance(embed, (str, Embeddings)) or not _is_async(embed):
+    if isinstance(embed, Embeddings) or not _is_async(embed):
         return embed
     awaited = cast("Callable[[Sequence[str]], Awaitable[Vectors]]", embed)
 

@@ -42,7 +42,7 @@ def open_store(
     """
     settings = cast("Mapping[str, Any]", index or {})
     path = Path(folder)
-    named = open_embedder(embedder, path / "embeddings") if isinstance(embedder, str) else embedder
+    named = open_embedder(embedder, path / "vectors.db") if isinstance(embedder, str) else embedder
     found = embedder_of(named, settings)
     backend = open_backend(
         path,

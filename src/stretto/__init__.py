@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from stretto.engine.status import RunStatus
     from stretto.events import RunEvent
     from stretto.graphs.spec import Branch, Loop, Map, Policy, Step, Workflow
+    from stretto.memory.recollection import Memory
     from stretto.prompts import load_prompt
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "Engine",
     "Loop",
     "Map",
+    "Memory",
     "Policy",
     "RunEvent",
     "RunHandle",
@@ -42,6 +44,7 @@ _HOMES = {
     "Engine": "stretto.engine.engine",
     "Loop": "stretto.graphs.spec",
     "Map": "stretto.graphs.spec",
+    "Memory": "stretto.memory.recollection",
     "Policy": "stretto.graphs.spec",
     "RunEvent": "stretto.events",
     "RunHandle": "stretto.engine.handle",

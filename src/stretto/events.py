@@ -16,6 +16,7 @@ EventType = Literal[
     "step_compensated",
     "budget_warning",
     "budget_raised",
+    "memory_degraded",
     "workflow_completed",
     "workflow_failed",
     "workflow_cancelled",

@@ -215,3 +215,14 @@ def test_event_lines_quote_what_has_spaces_and_hide_control_characters() -> None
 
 def test_clean_takes_out_what_steers_a_terminal() -> None:
     assert clean("a\x1b[2J\x07b\r\nc\td\u202ee\x9bf") == "a[2Jb\nc\tdef"
+
+
+def test_a_step_without_memory_says_so_to_the_end() -> None:
+    story = Story()
+    story.tell("agent_started", "a", agent="x", attempt=1)
+    story.tell("memory_degraded", "a", agent="x", attempt=1, reason="somebody has it")
+    story.tell("agent_completed", "a", agent="x", attempt=1, duration=0.5)
+    board = story.board("a")
+    (row,) = board.rows()
+    assert (row.note, row.status.state) == ("without memory", "completed")
+    assert board.degraded == {"a": "somebody has it"}

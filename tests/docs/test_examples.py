@@ -228,7 +228,8 @@ def test_every_type_of_event_is_documented() -> None:
 def test_every_field_of_a_task_is_documented() -> None:
     table = read("docs/agents.md").partition("| field | what it is |")[2].partition("\n\n")[0]
     rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
-    assert sorted(re.findall(r"`(\w+)`", "".join(rows))) == sorted([*Task.FIELDS, "state", "usage"])
+    others = ["memory", "scope", "state", "usage"]
+    assert sorted(re.findall(r"`(\w+)`", "".join(rows))) == sorted([*Task.FIELDS, *others])
 
 
 def test_every_state_and_priority_is_documented() -> None:

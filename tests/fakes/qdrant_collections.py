@@ -88,7 +88,11 @@ class Collections:
 
     def get(self, shard: qe.EdgeShard, config: dict[str, Any], body: bytes) -> Any:
         params = {k: config.get(k) for k in ("vectors", "sparse_vectors")}
-        about = {"params": params, "hnsw_config": HNSW, "optimizer_config": OPTIMIZER}
+        about: dict[str, Any] = {
+            "params": params,
+            "hnsw_config": HNSW,
+            "optimizer_config": OPTIMIZER,
+        }
         info = {"status": "green", "optimizer_status": "ok", "segments_count": 1}
         about["metadata"] = config.get("metadata")
         return {**info, "payload_schema": {}, "config": about}
@@ -232,11 +236,7 @@ def edge_vector(vector: Any) -> Any:
 def edge_filter(asked: models.Filter | None) -> qe.Filter | None:
     if asked is None:
         return None
-    clauses = (
-        [*map(edge_condition, _listed(c))] or None
-        for c in (asked.must, asked.should, asked.must_not)
-    )
-    return qe.Filter(*clauses)
+    return qe.Filter(_listed(asked.must), _listed(asked.should), _listed(asked.must_not))
 
 
 def edge_condition(asked: models.Condition) -> Any:
@@ -257,5 +257,8 @@ def edge_condition(asked: models.Condition) -> Any:
             raise NotImplementedError(f"the double knows no {asked!r}")
 
 
-def _listed(clause: Any) -> list[Any]:
-    return clause if isinstance(clause, list) else [] if clause is None else [clause]
+def _listed(clause: list[models.Condition] | models.Condition | None) -> list[Any] | None:
+    """Give the conditions of a clause; one alone may stand without a list."""
+    if clause is None:
+        return None
+    return [edge_condition(c) for c in (clause if isinstance(clause, list) else [clause])]

@@ -4,7 +4,17 @@ from typing import Annotated
 
 import typer
 
-from stretto.cli import authoring, catalogue, doctor, project_files, resuming, running, runs
+from stretto.cli import (
+    authoring,
+    catalogue,
+    doctor,
+    memory,
+    project_files,
+    resuming,
+    running,
+    runs,
+    upkeep,
+)
 from stretto.cli.options import Debug
 
 HELP = "Workflows of LLM agents, where every step starts the moment its inputs exist."
@@ -17,6 +27,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 runs_app = typer.Typer(help="Look after runs: list when no command is given.")
+memory_app = typer.Typer(help="What is known from earlier runs and conversations.")
 
 
 def _print_version(wanted: bool) -> None:
@@ -55,3 +66,15 @@ runs_app.command("logs")(runs.logs)
 runs_app.command("cancel")(runs.cancel)
 runs_app.command("resume")(resuming.resume)
 runs_app.command("retry")(resuming.retry)
+app.add_typer(memory_app, name="memory", no_args_is_help=True)
+memory_app.command("remember")(memory.remember)
+memory_app.command("recall")(memory.recall)
+memory_app.command("forget")(memory.forget)
+memory_app.command("pin")(memory.pin)
+memory_app.command("supersede")(memory.supersede)
+memory_app.command("stats")(upkeep.stats)
+memory_app.command("export")(upkeep.export)
+memory_app.command("import")(upkeep.import_)
+memory_app.command("compact")(upkeep.compact)
+memory_app.command("reindex")(upkeep.reindex)
+memory_app.command("consolidate")(upkeep.consolidate)

@@ -41,6 +41,8 @@ class Board:
         self._steps = {name: StepStatus(name) for name in steps}
         self._steps |= {step.id: step for step in known}
         self._notes = {step.id: step.error.message for step in known if step.error}
+        self.degraded: dict[str, str] = {}
+        """Why steps had to go on without memory, by path."""
         self._tails: dict[str, str] = {}
         self.answer = ""
         """What the step that gives the answer has streamed so far."""
@@ -85,6 +87,8 @@ class Board:
                 self.answer = ""
         elif event.event == "step_compensated":
             self._notes[event.step] = "undone"
+        elif event.event == "memory_degraded":
+            self.degraded[event.step] = str(event.data.get("reason") or "")
 
     def _take_whole(self, event: RunEvent) -> None:
         if event.event in ("workflow_started", "workflow_resumed"):
@@ -146,7 +150,8 @@ class Board:
         status = so_far(self._steps[path], now)
         name, depth = _shown(path)
         who = status.agent or self._own.get(path, "")
-        return Row(name, depth, status, who, self._notes.get(path, ""), self._tails.get(path, ""))
+        note = self._notes.get(path) or ("without memory" if path in self.degraded else "")
+        return Row(name, depth, status, who, note, self._tails.get(path, ""))
 
 
 def who_does(step: "Step") -> str:

@@ -19,7 +19,7 @@ from stretto.cli.deployment import read_settings
 from stretto.cli.guard import FAILED, guarded
 from stretto.cli.options import Home
 from stretto.cli.terminal import clean, console_on, data_stream
-from stretto.errors import StrettoError
+from stretto.errors import MemoryFault, StrettoError
 
 if TYPE_CHECKING:
     from stretto.config import Settings
@@ -71,7 +71,7 @@ def _findings(home: str | None) -> Iterator[Finding]:
     except StrettoError as error:
         yield Finding("fail", "settings", error.message)
         return
-    checks: tuple[Check, ...] = (_home, _database, _model, _agents, _qdrant, _redis)
+    checks: tuple[Check, ...] = (_home, _database, _model, _agents, _qdrant, _memory, _redis)
     for check in checks:
         try:
             yield from check(settings)
@@ -156,6 +156,30 @@ def _agents(settings: "Settings") -> Iterator[Finding]:
 def _qdrant(settings: "Settings") -> Iterator[Finding]:
     if settings.qdrant_url is not None:
         yield _reachable("qdrant", "QDRANT_URL", settings.qdrant_url, 6333)
+
+
+def _memory(settings: "Settings") -> Iterator[Finding]:
+    """Look at what is remembered, if there is anything; nothing is created."""
+    import asyncio
+
+    from stretto.cli.memories import FOLDER, has_memory, open_memory
+
+    place = settings.qdrant_url or str(settings.home / FOLDER)
+    found_by = f"words and {settings.embedder}" if settings.embedder else "words"
+    if not has_memory(settings):
+        told = f"{place} will be created when something is remembered, to be found by {found_by}"
+        yield Finding("ok", "memory", told)
+        return
+
+    async def count() -> int:
+        async with open_memory(settings) as memory:
+            return (await memory.stats()).items
+
+    try:
+        yield Finding("ok", "memory", f"{place} has {asyncio.run(count()):,} items, by {found_by}")
+    except MemoryFault as fault:
+        level: Level = "warn" if fault.code == "memory_locked" else "fail"
+        yield Finding(level, "memory", fault.message)
 
 
 def _redis(settings: "Settings") -> Iterator[Finding]:

@@ -42,7 +42,8 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
             say("interrupted")
             raise typer.Exit(INTERRUPTED) from None
         except StrettoError as error:
-            raise _ended(error, f"error: {explain(error)}", INVALID) from None
+            code = FAILED if getattr(error, "degrades", False) else INVALID
+            raise _ended(error, f"error: {explain(error)}", code) from None
         except Exception as error:
             message = f"internal error: {type(error).__name__}: {error}; --debug shows where"
             raise _ended(error, message, FAILED) from None

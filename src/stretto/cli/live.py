@@ -194,6 +194,9 @@ class LiveView:
             self._live.vertical_overflow = "visible"
             self._live.update(self._drawn(final=True), refresh=True)
             self._live.stop()
+        for path, reason in self._board.degraded.items():
+            told = Text(clean(f"'{path}' went on without memory: {reason}"), "yellow")
+            self._console.print(told, soft_wrap=True)
 
     async def _tick(self) -> None:
         while self._live is not None:

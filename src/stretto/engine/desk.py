@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from stretto.engine.deadlines import Deadlines
+from stretto.engine.episodes import Episodes
 from stretto.engine.launcher import Launcher
 from stretto.engine.lease import Lease
 from stretto.engine.log import EventLog
@@ -21,6 +22,7 @@ from stretto.engine.reentry import (
     check_state,
 )
 from stretto.engine.reminders import Reminders
+from stretto.engine.result import RunResult
 from stretto.errors import ConfigurationError, RunConflict, RunNotFound, WorkflowInvalid
 from stretto.graphs.spec import Workflow
 
@@ -35,14 +37,19 @@ logger = logging.getLogger(__name__)
 class RunDesk:
     """Starts runs, and goes on with them after whatever happened."""
 
-    def __init__(self, launcher: Launcher) -> None:
-        """Work through ``launcher``."""
+    def __init__(self, launcher: Launcher, episodes: Episodes) -> None:
+        """Work through ``launcher``, and let ``episodes`` remember what has ended."""
         self._launcher = launcher
         self._archive = launcher.archive
         self._records = launcher.resources.records
         reminders = Reminders(launcher.archive, self._records, launcher.lease)
         self._deadlines = Deadlines(launcher.archive, reminders, self.resume)
-        launcher.on_end = self._deadlines.watch
+        self._episodes = episodes
+        launcher.on_end = self._ended
+
+    def _ended(self, row: RunRow, result: RunResult) -> None:
+        self._deadlines.watch(result)
+        self._episodes.keep(row, result)
 
     async def start(self, workflow: Workflow, row: RunRow) -> None:
         """Record a new run and start it; a run of this id that exists already is left to go on.
@@ -55,9 +62,9 @@ class RunDesk:
 
         """
         launcher, run_id = self._launcher, row.run_id
-        launcher.graph(workflow)
-        await launcher.prepare(workflow)
-        await launcher.reach(workflow)
+        launcher.readiness.graph(workflow)
+        await launcher.readiness.prepare(workflow)
+        await launcher.readiness.reach(workflow)
         await self._archive.keep(workflow)
         lease = launcher.lease(run_id)
         if await self._records.create_run(row):
@@ -183,6 +190,7 @@ class RunDesk:
         """Cancel what still runs, resumably, and forget all deadlines."""
         await self._deadlines.close()
         await self._launcher.close()
+        await self._episodes.close()
 
 
 def _check_not_ended(row: RunRow) -> None:

@@ -3,15 +3,15 @@
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from stretto.agents.declared import resolve
-from stretto.agents.registry import AgentRegistry, RegisteredAgent
+from stretto.agents.registry import AgentRegistry
 from stretto.config import Settings, load_settings
 from stretto.engine.handle import RunHandle
 from stretto.engine.logs import LogLine
 from stretto.engine.records import RunRow, State
 from stretto.engine.reentry import new_row
+from stretto.engine.registration import Registration
 from stretto.engine.result import RunResult
 from stretto.engine.room import EngineRoom, Setup, open_room, opener_of, registry_of
 from stretto.engine.status import RunStatus
@@ -22,8 +22,11 @@ from stretto.graphs.library import shipped
 from stretto.graphs.runtime import AdaptationRule
 from stretto.graphs.spec import Workflow
 
+if TYPE_CHECKING:
+    from stretto.memory.recollection import Memory
 
-class Engine:
+
+class Engine(Registration):
     """Runs workflows: starts them, follows them, and goes on with them after whatever happened.
 
     Use it as an async context manager; leaving it cancels what still runs, resumably. Methods
@@ -37,6 +40,8 @@ class Engine:
         *,
         home: str | Path | None = None,
         database: str | None = None,
+        memory: "Memory | Literal[False] | None" = None,
+        remember_runs: bool | None = None,
         model: str | None = None,
         max_concurrent_workflows: int = 10,
         adaptation_rules: Sequence[AdaptationRule] = (),
@@ -48,6 +53,9 @@ class Engine:
             agents: who does the work; the shipped agents if None.
             home: the folder of all that is kept; from the settings if None.
             database: URL of the records; from the settings if None.
+            memory: what agents find as ``task.memory``: one of yours, which stays yours to close;
+                False for none; None for one as the settings say, opened when it is first used.
+            remember_runs: whether each ended run is remembered; from the settings if None.
             model: chat model of the shipped agents by name; from the settings if None.
             max_concurrent_workflows: how many runs are active at once; others wait by priority.
             adaptation_rules: functions ``(workflow, ready_steps)`` that boost ready steps.
@@ -58,10 +66,18 @@ class Engine:
         self.home = Path(home) if home is not None else self.settings.home
         self.agents = registry_of(agents, self.settings, model)
         self._library = shipped()
-        url, rules = database or self.settings.database_url, tuple(adaptation_rules)
-        limit = max_concurrent_workflows
-        shared = self.settings, opener_of(self.settings, model)
-        self._setup = Setup(self.home, url, self.agents, rules, limit, self._library, *shared)
+        self._setup = Setup(
+            home=self.home,
+            database=database or self.settings.database_url,
+            agents=self.agents,
+            rules=tuple(adaptation_rules),
+            limit=max_concurrent_workflows,
+            library=self._library,
+            settings=self.settings,
+            open_model=opener_of(self.settings, model),
+            memory=memory,
+            remember_runs=self.settings.remember_runs if remember_runs is None else remember_runs,
+        )
         self._stack = AsyncExitStack()
         self._room: EngineRoom | None = None
 
@@ -77,38 +93,10 @@ class Engine:
         self._room = None
         await self._stack.aclose()
 
-    def register(self, agent: Any) -> RegisteredAgent:
-        """Add an agent: an instance, a class, or a function of a task."""
-        self._forget_graphs()
-        return self.agents.register(agent)
-
-    def register_agent(
-        self,
-        agent_id: str,
-        agent_type: Any,
-        capabilities: Iterable[str] | None = None,
-        max_concurrent_tasks: int | None = None,
-        config: Mapping[str, Any] | None = None,
-    ) -> RegisteredAgent:
-        """Add an agent under a name of your choice.
-
-        Args:
-            agent_id: how steps call it.
-            agent_type: its class, called with ``config``; ``llm`` or ``package.module:name``; or an
-                instance or function.
-            capabilities: what it can do, when not what it says itself.
-            max_concurrent_tasks: how many calls may run at once, when not what it says itself.
-            config: keyword arguments of the class.
-
-        """
-        self._forget_graphs()
-        target, arguments = resolve(agent_type, agent_id, config)
-        return self.agents.register(target, agent_id, capabilities, max_concurrent_tasks, arguments)
-
-    def add_workflow(self, workflow: Workflow) -> None:
-        """Let runs and steps use a workflow by its name, beside the shipped ones."""
-        self._forget_graphs()
-        self._library.add(workflow)
+    @property
+    def memory(self) -> "Memory | None":
+        """What outlives the runs; None where there is none."""
+        return self._opened().launcher.services.memory
 
     async def run(self, workflow: Workflow | str, input: Any = None, **options: Any) -> RunResult:
         """Run a workflow and wait for it; the options are those of ``start``."""
@@ -238,9 +226,9 @@ class Engine:
         """Give figures of this engine: active runs, load and health of agents, waiting work."""
         return self._opened().launcher.metrics()
 
-    def _forget_graphs(self) -> None:
+    def _changed(self) -> None:
         if self._room is not None:
-            self._room.launcher.forget_graphs()
+            self._room.launcher.readiness.forget()
 
     def _opened(self) -> EngineRoom:
         if self._room is None:

@@ -103,7 +103,7 @@ class Execution:
         )
         run = {"id": row.run_id, "started_at": first, "attempt": attempt, "errors": 0}
         scope = make_scope(flow, run, self._emit)
-        scope.given = self._given()
+        scope.given, scope.session = self._given(), self.row.session_id
         scope.priority = PRIORITIES.index(row.priority)
         scope.remaining = await self._remaining()
         if flow.timeout is not None:
@@ -244,6 +244,7 @@ class Execution:
             if record.get("status") == "completed"
         }
         try:
-            await self.resources.records.learn(self.workflow.id, measured, self.health.take())
+            with self.health.taken() as rows:
+                await self.resources.records.learn(self.workflow.id, measured, rows)
         except ConfigurationError as error:  # an estimate is not worth a result
             logger.warning("nothing was learned from run %s: %s", self.row.run_id, error)

@@ -8,6 +8,7 @@ from stretto.events import RunEvent
 _LEVELS = {
     "agent_retry": "WARNING",
     "agent_error": "ERROR",
+    "memory_degraded": "WARNING",
     "workflow_failed": "ERROR",
     "workflow_cancelled": "WARNING",
 }
@@ -19,6 +20,7 @@ _TEXTS = {
     "agent_skipped": "{state}: {reason}",
     "agent_completed": "completed in {duration:.3f} s",
     "agent_error": "failed after {attempt} attempts: {error_message}",
+    "memory_degraded": "goes on without memory: {reason}",
     "workflow_waiting": "waits for a person",
     "step_compensated": "compensated by {agent}",
     "workflow_completed": "completed",

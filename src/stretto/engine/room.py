@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from stretto.agents.agent import OpenModel
 from stretto.agents.breaker import Breakers
@@ -14,6 +14,7 @@ from stretto.agents.models.limits import ModelLimits
 from stretto.agents.registry import AgentRegistry
 from stretto.config import Settings
 from stretto.engine.desk import RunDesk
+from stretto.engine.episodes import Episodes, open_memory
 from stretto.engine.launcher import Launcher
 from stretto.engine.reader import RunReader
 from stretto.engine.resources import open_resources
@@ -21,6 +22,9 @@ from stretto.graphs.causes import counts_against_agent
 from stretto.graphs.library import Library
 from stretto.graphs.runtime import AdaptationRule, Services
 from stretto.memory.states import open_states
+
+if TYPE_CHECKING:
+    from stretto.memory.recollection import Memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,8 @@ class Setup:
     library: Library
     settings: Settings
     open_model: OpenModel
+    memory: "Memory | Literal[False] | None" = None
+    remember_runs: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,21 +101,30 @@ async def open_room(setup: Setup) -> AsyncGenerator[EngineRoom]:
         open_resources(setup.home, setup.database) as resources,
         _open_breakers(setup.settings) as breakers,
         open_states(setup.home / "states.db", setup.settings.redis_url) as states,
+        open_memory(setup.memory, setup.settings, setup.home) as memory,
     ):
         health = HealthBook()
         health.load(await resources.records.agents())
         limits = ModelLimits(setup.settings.model_settings)
         dispatcher = Dispatcher(judge=judge_by(breakers, health))
         services = Services(
-            setup.agents, dispatcher, breakers, resources.cache, setup.rules, health, limits, states
+            setup.agents,
+            dispatcher,
+            breakers,
+            resources.cache,
+            setup.rules,
+            health,
+            limits,
+            states,
+            memory,
         )
         find, open_model = setup.library.get, setup.open_model
         launcher = Launcher(resources, services, setup.limit, find, open_model)
-        room = EngineRoom(launcher, RunDesk(launcher), RunReader(launcher))
+        desk = RunDesk(launcher, Episodes(memory if setup.remember_runs else None))
         try:
-            yield room
+            yield EngineRoom(launcher, desk, RunReader(launcher))
         finally:
-            await room.desk.close()
+            await desk.close()
 
 
 @asynccontextmanager

@@ -250,8 +250,7 @@ def test_nothing_comes_between_the_calls_of_atomic_work(backend: Backend) -> Non
         engine.set_payload([ident(1)], {"n": record.payload["n"] + 1})
 
     with ThreadPoolExecutor(8) as threads:
-        futures = threads.map(lambda _: backend.atomic(increment), range(40))
-        for future in futures:
+        for future in threads.map(backend.atomic, [increment] * 40):
             future.result()
     assert backend.retrieve([ident(1)]).result()[0].payload["n"] == 40
 

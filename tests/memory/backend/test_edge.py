@@ -9,7 +9,7 @@ import subprocess
 import sys
 import textwrap
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
@@ -54,7 +54,7 @@ WRITER = """
 
 
 @contextmanager
-def running(program: str, *arguments: object) -> "Iterator[subprocess.Popen[str]]":
+def running(program: str, *arguments: object) -> "Generator[subprocess.Popen[str]]":
     command = [sys.executable, "-c", textwrap.dedent(program), *map(str, arguments)]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

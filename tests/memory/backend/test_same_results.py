@@ -29,10 +29,10 @@ from tests.fakes.qdrant_server import qdrant_server
 IDS = tuple(str(uuid.UUID(int=n)) for n in range(12))
 KINDS = ("fact", "episode", "b:true")
 NUMBERS = st.sampled_from([0.0, 0.5, 1.0, 2.0])
-SPARSE = st.dictionaries(st.integers(0, 20), st.floats(0.1, 2.0, width=32), max_size=5).map(
+SPARSE = st.dictionaries(st.integers(0, 20), st.floats(0.125, 2.0, width=32), max_size=5).map(
     lambda terms: (sorted(terms), [terms[i] for i in sorted(terms)])
 )
-DENSE = st.lists(st.floats(0.1, 1.0, width=32), min_size=3, max_size=3)
+DENSE = st.lists(st.floats(0.125, 1.0, width=32), min_size=3, max_size=3)
 PAYLOADS = st.fixed_dictionaries(
     {"kind": st.sampled_from(KINDS)},
     optional={"updated_at": NUMBERS, "valid_to": st.none() | NUMBERS, "n": st.integers(0, 3)},

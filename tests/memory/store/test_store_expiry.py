@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import time_machine
 from langgraph.store.base import GetOp, ListNamespacesOp, PutOp, SearchOp, TTLConfig
 
 from stretto.errors import InputInvalid
-from stretto.memory.store import QdrantStore
+from stretto.memory.store import QdrantStore, open_store
 from tests.memory.store.stores import Letters, Opener
 
 NS = ("cache",)
@@ -207,16 +208,16 @@ def test_a_sweep_takes_what_has_expired_and_nothing_else(
 
 
 def test_with_an_interval_batches_sweep_by_themselves_and_no_thread_does(
-    opened: Opener, clock: time_machine.Traveller
+    tmp_path: Path, clock: time_machine.Traveller
 ) -> None:
-    store = opened(ttl={"sweep_interval_minutes": 5})
-    store.put(NS, "k", {}, ttl=1)
-    threads = threading.active_count()
-    wait(clock, 4)
-    assert is_there(store)
-    wait(clock, 2)
-    assert not is_there(store)
-    assert threading.active_count() == threads
+    with open_store(tmp_path, ttl={"sweep_interval_minutes": 5}) as store:
+        store.put(NS, "k", {}, ttl=1)
+        threads = threading.enumerate()
+        wait(clock, 4)
+        assert is_there(store)
+        wait(clock, 2)
+        assert not is_there(store)
+        assert threading.enumerate() == threads
 
 
 def test_what_an_earlier_process_left_is_swept_at_the_first_batch(

@@ -14,7 +14,11 @@ TREE = [
     ("beta", "docs", "drafts", "old", "public"),
     ("beta", "docs", "public"),
 ]
-HELD = [PutOp(namespace, "k", {"n": 1}) for namespace in TREE]
+
+
+@pytest.fixture(scope="module")
+def held() -> list[PutOp]:
+    return [PutOp(namespace, "k", {"n": 1}) for namespace in TREE]
 
 
 def fill(store: BaseStore, namespaces: list[tuple[str, ...]]) -> None:

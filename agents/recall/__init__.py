@@ -1,0 +1,1 @@
+"""What agents know from earlier runs and conversations, and how they keep what is new."""
