@@ -41,7 +41,7 @@ class Encoder:
         """Give the vectors of meaning of texts; None where they cannot be made now.
 
         Raises:
-            MemoryFault: the embedder gives vectors that cannot be kept.
+            MemoryFault: the embedder gives vectors that cannot be kept (``vector_invalid``).
 
         """
         if self.embedder is None or not texts or time.monotonic() < self._down_until:
