@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
-from functools import cache
 from typing import Any
 
 SEPARATOR = "\x1f"
@@ -40,7 +39,7 @@ class Scope:
 
     def to_payload(self) -> dict[str, str]:
         """Give the fields that are set."""
-        return _set_fields(self)
+        return _set_fields(self, SCOPE_FIELDS)
 
     def within(self, outer: "Scope") -> "Scope":
         """Give this scope as it holds inside another one, whose fields win."""
@@ -63,7 +62,7 @@ class Source:
 
     def to_payload(self) -> dict[str, str]:
         """Give the fields that are set."""
-        return _set_fields(self)
+        return _set_fields(self, SOURCE_FIELDS)
 
     def filled_from(self, other: "Source") -> "Source":
         """Give this source with what another one says where this one says nothing."""
@@ -138,8 +137,8 @@ class MemoryItem:
         for name in TIMES & plain.keys():
             plain[name] = round(float(plain[name]), 6)  # the engine's last digit may differ
         return cls(
-            scope=Scope(**{n: payload[n] for n in _names(Scope) if n in payload}),
-            source=Source(**{n: payload[n] for n in _names(Source) if n in payload}),
+            scope=Scope(**{n: payload[n] for n in SCOPE_FIELDS if n in payload}),
+            source=Source(**{n: payload[n] for n in SOURCE_FIELDS if n in payload}),
             kind=Kind(payload["kind"]),
             text=payload["text"],
             data=json.loads(payload["data"]),
@@ -148,16 +147,13 @@ class MemoryItem:
         )
 
 
-@cache
-def _names(cls: type[Any]) -> tuple[str, ...]:
-    return tuple(f.name for f in fields(cls))
-
-
-def _set_fields(record: Scope | Source) -> dict[str, str]:
-    named = ((name, getattr(record, name)) for name in _names(type(record)))
+def _set_fields(record: Scope | Source, names: tuple[str, ...]) -> dict[str, str]:
+    named = ((name, getattr(record, name)) for name in names)
     return {name: value for name, value in named if value is not None}
 
 
+SCOPE_FIELDS = tuple(each.name for each in fields(Scope))
+SOURCE_FIELDS = tuple(each.name for each in fields(Source))
 OWN_FORM = {"scope", "source", "kind", "text", "data", "pinned"}
-PLAIN = tuple(name for name in _names(MemoryItem) if name not in OWN_FORM)
+PLAIN = tuple(each.name for each in fields(MemoryItem) if each.name not in OWN_FORM)
 TIMES = {"created_at", "updated_at", "valid_from", "valid_to", "expires_at", "importance"}

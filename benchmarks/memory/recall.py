@@ -4,7 +4,7 @@ import asyncio
 import os
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from statistics import median
@@ -140,7 +140,7 @@ async def _node(memory: Memory, number: int) -> int:
 
 
 @asynccontextmanager
-async def _watched() -> AsyncIterator[list[float]]:
+async def _watched() -> AsyncGenerator[list[float]]:
     late: list[float] = []
 
     async def probe() -> None:

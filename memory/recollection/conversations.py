@@ -4,13 +4,15 @@ import asyncio
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from stretto.memory.backend.protocol import Backend, Engine
+from stretto.memory.backend.types import Point
 from stretto.memory.item import Kind, MemoryItem, Scope, Source
 from stretto.memory.recollection.drafts import id_from
 from stretto.memory.recollection.encoding import Dense, Encoder, said
 from stretto.memory.recollection.forms import Episode, Turn, check_text, current_time, seconds
-from stretto.memory.recollection.ledger import episode_turns
+from stretto.memory.recollection.ledger import episode_turns, turns_of
 
 HEAD_CHARACTERS = 400
 """How much of a conversation stands in its episode's own text."""
@@ -60,34 +62,34 @@ async def add_turns(backend: Backend, encoder: Encoder, given: Conversation) -> 
         # The last turn gets a neighbour, whose words are a part of it from now on.
         window = [*known[-2:], *items]
         dense = await encoder.meanings([said(item) for item in window])
-        adding = _Adding(given, encoder, known, items, dense)
-        if await asyncio.wrap_future(backend.atomic(adding.write)):
+        points = await asyncio.to_thread(_encode, encoder, given.id, known, items, dense)
+        adding = partial(_write, id=given.id, known=len(known), points=points)
+        if await asyncio.wrap_future(backend.atomic(adding)):
             return Episode(given.id, len(items), len(known) + len(items))
 
 
-@dataclass(frozen=True, slots=True)
-class _Adding:
-    """Turns whose vectors are there, on their way into the memory."""
+def _encode(
+    encoder: Encoder,
+    id: str,
+    known: Sequence[MemoryItem],
+    items: Sequence[MemoryItem],
+    dense: Sequence[Dense],
+) -> list[Point]:
+    """Make the points of new turns, of the one before them, and of the whole conversation."""
+    points = encoder.turns([*known[-2:], *items], dense)
+    if len(known) > 1:
+        points = points[1:]  # the turn before the last one has both neighbours already
+    everything = [*known, *items]
+    whole = "\n".join(said(item) for item in everything)
+    return [*points, encoder.episode(episode_item(everything, id), whole, own_words=False)]
 
-    given: Conversation
-    encoder: Encoder
-    known: Sequence[MemoryItem]
-    items: Sequence[MemoryItem]
-    dense: Sequence[Dense]
 
-    def write(self, engine: Engine) -> bool:
-        """Write them as one; False when the conversation has grown meanwhile."""
-        if len(episode_turns(engine, self.given.id)) != len(self.known):
-            return False
-        context = self.known[-2:]
-        points = self.encoder.turns([*context, *self.items], self.dense)
-        if len(self.known) > 1:
-            points = points[1:]  # the turn before the last one has both neighbours already
-        everything = [*self.known, *self.items]
-        episode = episode_item(everything, self.given.id)
-        whole = "\n".join(said(item) for item in everything)
-        engine.upsert([*points, self.encoder.episode(episode, whole, own_words=False)])
-        return True
+def _write(engine: Engine, id: str, known: int, points: Sequence[Point]) -> bool:
+    """Write the points as one; False when the conversation has grown meanwhile."""
+    if engine.count(turns_of(id)) != known:
+        return False
+    engine.upsert(points)
+    return True
 
 
 def episode_item(turns: Sequence[MemoryItem], id: str) -> MemoryItem:

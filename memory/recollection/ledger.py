@@ -11,7 +11,8 @@ from stretto.memory.item import MemoryItem
 from stretto.memory.recollection.drafts import content_hash, same_source, slot
 from stretto.memory.recollection.filters import ITEMS, of_scope
 
-PAGE = 512
+PAGE = 128
+"""Items that are read at once: the engine keeps Python's lock meanwhile."""
 
 
 class Ledger:
@@ -153,7 +154,11 @@ def list_items(engine: Engine, filter: Filter) -> list[MemoryItem]:
     return [*read_items(engine, filter)]
 
 
+def turns_of(episode_id: str) -> Filter:
+    """Give the filter of the turns of a conversation."""
+    return Filter((ITEMS, Match("episode_id", episode_id), Match("kind", "message")))
+
+
 def episode_turns(engine: Engine, episode_id: str) -> list[MemoryItem]:
     """Give the turns of a conversation in order."""
-    within = Filter((ITEMS, Match("episode_id", episode_id), Match("kind", "message")))
-    return sorted(read_items(engine, within), key=lambda item: item.position or 0)
+    return sorted(read_items(engine, turns_of(episode_id)), key=lambda item: item.position or 0)
