@@ -1,5 +1,6 @@
 """What new items change: what is known already, what a newer one takes the place of."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -89,7 +90,7 @@ class Ledger:
     def _in_line(self, draft: MemoryItem) -> MemoryItem:
         """Put a fact between the one that held before it and the one that holds after it."""
         same = self._by_slot.get(slot(draft) or (), ())
-        line = sorted((self.items[id] for id in same), key=_begin)
+        line = sorted((self.items[id] for id in same), key=_span)
         before = [item for item in line if _begin(item) <= _begin(draft)]
         after = [item for item in line if _begin(item) > _begin(draft)]
         if after:
@@ -129,6 +130,11 @@ def _lasts_longer(item: MemoryItem, end: float) -> bool:
 
 def _begin(item: MemoryItem) -> float:
     return item.created_at if item.valid_from is None else item.valid_from
+
+
+def _span(item: MemoryItem) -> tuple[float, float]:
+    """Order facts by when they hold; of several from one time only the last still does."""
+    return _begin(item), math.inf if item.valid_to is None else item.valid_to
 
 
 def _payload(changes: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,124 @@
+"""Conversations: the same turns give the same memory, however they come in."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langchain_core.messages import AIMessage, HumanMessage
+
+from stretto.errors import MemoryFault
+from stretto.memory.backend.edge import EdgeBackend
+from stretto.memory.backend.types import Filter, Match, Record
+from stretto.memory.recollection import Memory, RunMemory, Turn
+from tests.fakes.embedders import WordEmbedder
+
+TALK = [
+    Turn("ann", "I moved to Bergen last week", 1000.0),
+    Turn("bot", "How is the weather there?", 1010.0),
+    Turn("ann", "It rains every day, so I bought boots", 1020.0),
+    Turn("bot", "Which colour?", 1030.0),
+    Turn("ann", "Yellow ones", 1040.0),
+]
+
+
+async def stored(folder: Path) -> dict[str, Any]:
+    """Give the vectors of everything in a folder, by what it says."""
+    backend = EdgeBackend(folder)
+    try:
+        query = backend.scroll(Filter((Match("stretto", "item"),)), 1000, with_vectors=True)
+        records, _ = await asyncio.wrap_future(query)
+        return {record.payload["text"]: shape(record) for record in records}
+    finally:
+        await asyncio.to_thread(backend.close)
+
+
+def shape(record: Record) -> Any:
+    assert record.vectors is not None
+    lex, episode, dense = record.vectors
+    sparse = [None if v is None else dict(zip(*v, strict=True)) for v in (lex, episode)]
+    return pytest.approx(sparse[0]), pytest.approx(sparse[1]), pytest.approx(dense)
+
+
+def plain(shapes: dict[str, Any]) -> dict[str, Any]:
+    return {text: tuple(part.expected for part in parts) for text, parts in shapes.items()}
+
+
+@pytest.mark.parametrize("parts", [(5,), (1, 4), (2, 1, 2), (1, 1, 1, 1, 1)])
+async def test_turns_have_the_same_vectors_however_they_come(
+    tmp_path: Path, parts: tuple[int, ...]
+) -> None:
+    for name, sizes in (("whole", (5,)), ("parts", parts)):
+        async with Memory(tmp_path / name, embedder=WordEmbedder()) as memory:
+            start = 0
+            for size in sizes:
+                await memory.remember_conversation(TALK[start : start + size], id="c")
+                start += size
+    assert plain(await stored(tmp_path / "parts")) == await stored(tmp_path / "whole")
+
+
+async def test_a_forgotten_turn_leaves_no_trace_in_its_neighbours(tmp_path: Path) -> None:
+    for name, turns in (("without", [TALK[0], *TALK[2:]]), ("forgotten", TALK)):
+        async with Memory(tmp_path / name, embedder=WordEmbedder()) as memory:
+            await memory.remember_conversation(turns, id="c")
+            if name == "forgotten":
+                [hit] = (await memory.recall("weather", k=1, neighbours=0)).items
+                assert (await memory.forget(ids=[hit.item.id])).count == 1
+    assert plain(await stored(tmp_path / "forgotten")) == await stored(tmp_path / "without")
+
+
+async def test_a_conversation_is_remembered_once(memory: Memory) -> None:
+    first = await memory.remember_conversation(TALK[:3], id="c")
+    again = await memory.remember_conversation(TALK, id="c")
+    assert (first.added, again.added, again.size) == (3, 2, 5)
+    assert (await memory.remember_conversation(TALK, id="c")).added == 0
+    assert (await memory.remember_conversation(TALK, id="other")).added == 5
+
+
+async def test_turns_with_ids_are_known_by_them(memory: Memory) -> None:
+    turns = [HumanMessage("Hello there", id="m1"), AIMessage("Good day", id="m2")]
+    assert (await memory.remember_conversation(turns, id="c")).added == 2
+    more = [turns[1], {"role": "user", "content": "Hello there", "id": "m3"}]
+    assert (await memory.remember_conversation(more, id="c")).added == 1
+
+
+async def test_several_that_add_to_a_conversation_lose_nothing(memory: Memory) -> None:
+    talks = [[Turn("ann", f"thing {n}", message_id=f"m{n}")] for n in range(20)]
+    await asyncio.gather(*(memory.remember_conversation(t, id="c") for t in talks))
+    lines = [line async for line in memory.export()]
+    assert sorted(line["position"] for line in lines if "position" in line) == [*range(20)]
+
+
+async def test_neighbours_come_with_a_hit_and_in_order_of_time(memory: Memory) -> None:
+    await memory.remember_conversation(TALK, id="c")
+    found = await memory.recall("boots", k=1, neighbours=1)
+    assert [each.neighbour for each in found.items] == [False, True, True]
+    assert [line.split("] ")[1] for line in found.text().splitlines()] == [
+        "bot: How is the weather there?",
+        "ann: It rains every day, so I bought boots",
+        "bot: Which colour?",
+    ]
+
+
+@pytest.mark.parametrize("budget", [1, 15, 25, 40, 1000])
+async def test_a_budget_is_never_passed(memory: Memory, budget: int) -> None:
+    await memory.remember_conversation(TALK, id="c")
+    found = await memory.recall("boots bergen colour", budget_tokens=budget)
+    assert len(found.text()) / 4 <= found.tokens <= budget
+
+
+async def test_a_run_is_remembered_as_it_ended(memory: Memory) -> None:
+    run = RunMemory("r1", "analysis", {"id": 1}, {"a": "Found a leak", "b": None, "c": 3}, "Leak")
+    failed = RunMemory("r1", "analysis", {"id": 1}, {"a": "Nothing"}, None, "failed")
+    assert (await memory.remember_run(failed)).added == 1
+    assert [(await memory.remember_run(run)).added for _ in range(2)] == [1, 0]
+    assert "failed" not in (await memory.recall("analysis leak nothing")).text()
+    assert (await memory.forget(run="r1")).count == 2
+    assert (await memory.stats()).items == 0
+
+
+@pytest.mark.parametrize("turn", ["hello", {"author": "ann"}, {"text": 3, "author": "ann"}, None])
+async def test_what_is_no_turn_is_refused(memory: Memory, turn: Any) -> None:
+    with pytest.raises(MemoryFault, match="a turn has an author and a text") as fault:
+        await memory.remember_conversation([turn])
+    assert fault.value.code == "item_invalid"

@@ -1,0 +1,63 @@
+"""Nobody sees, copies or forgets what is somebody else's."""
+
+import asyncio
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from stretto.errors import MemoryFault
+from stretto.memory.item import Scope
+from stretto.memory.recollection import Memory, NewItem
+
+NAMES = st.sampled_from([None, "a", "b"])
+SCOPES = st.builds(Scope, tenant=NAMES, user=NAMES, agent=NAMES, workflow=NAMES, thread=NAMES)
+SLOW = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+def sees(asked: Scope, own: Scope) -> bool:
+    """Tell whether something of a scope is seen by whoever asks within another one."""
+    wanted = asdict(asked)
+    return all(value is None or asdict(own)[name] == value for name, value in wanted.items())
+
+
+@SLOW
+@given(st.lists(SCOPES, min_size=1, max_size=8), SCOPES, SCOPES)
+def test_a_scope_shows_what_is_in_it_and_nothing_else(
+    tmp_path_factory: pytest.TempPathFactory, owned: list[Scope], asked: Scope, bound: Scope
+) -> None:
+    async def play(folder: Path) -> None:
+        async with Memory(folder) as memory:
+            items = await memory.remember_many(
+                NewItem(f"secret number {place}", scope=scope) for place, scope in enumerate(owned)
+            )
+            view = memory.within(bound)
+            seen = asked.within(bound)
+            expected = {item.id for item in items if sees(seen, item.scope)}
+            found = await view.recall("secret number", scope=asked, k=50)
+            assert {each.item.id for each in found.items} == expected
+            assert {line["id"] async for line in view.export(asked)} == expected
+            for item in items:
+                assert (await view.get(item.id) is not None) == sees(bound, item.scope)
+            receipt = await view.forget(ids=[item.id for item in items], scope=asked)
+            assert receipt.count == len(expected)
+            left = {line["id"] async for line in memory.export()}
+            assert left == {item.id for item in items} - expected
+
+    asyncio.run(play(tmp_path_factory.mktemp("memory") / "memory"))
+
+
+async def test_a_bound_memory_remembers_for_nobody_else(tmp_path: Path) -> None:
+    async with Memory(tmp_path / "memory", scope=Scope(tenant="acme")) as memory:
+        item = await memory.remember("a", scope=Scope(tenant="other", user="ann"))
+        assert item.scope == Scope(tenant="acme", user="ann")
+
+
+async def test_forgetting_needs_to_be_told_what(memory: Memory) -> None:
+    await memory.remember("something")
+    with pytest.raises(MemoryFault, match="say what to forget") as fault:
+        await memory.forget()
+    assert fault.value.code == "item_invalid"
+    assert (await memory.stats()).items == 1
