@@ -1,9 +1,9 @@
-"""Linear algebra on the caller's thread alone."""
+"""Linear algebra on the caller's thread alone; import it after NumPy, whose libraries it finds."""
 
 from threading import Lock
+from typing import Any
 
-import numpy  # noqa: F401  it loads the libraries that are looked for
-from threadpoolctl import ThreadpoolController
+from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 
 class OneThread:
@@ -15,7 +15,7 @@ class OneThread:
 
     def __init__(self) -> None:
         """Look at what NumPy calculates with."""
-        self._libraries = ThreadpoolController()
+        self._libraries: Any = ThreadpoolController()
         self._lock = Lock()
         self._inside = 0
 
