@@ -1,0 +1,1 @@
+"""What memory costs; run ``python -m benchmarks.memory``."""

@@ -17,12 +17,13 @@ MARK = "stretto_memory"
 
 
 class Collection:
-    """What is known of the collection; the alias ``schema.COLLECTION`` leads to it."""
+    """What is known of the collection that ``alias`` leads to."""
 
-    def __init__(self, line: Line, dims: int | None) -> None:
+    def __init__(self, line: Line, alias: str, dims: int | None) -> None:
         """Look at nothing yet; ``dims`` is for a collection without dense vectors."""
         self._line = line
-        self._wanted = dims
+        self.alias = alias
+        self.wanted = dims
         self.name: str | None = None
         self.dims = dims
         self.values: dict[str, Any] = {}
@@ -38,11 +39,11 @@ class Collection:
             return
         await self._check_version()
         aliases = await self._line.ask(lambda c: c.get_aliases())
-        found = (a.collection_name for a in aliases.aliases if a.alias_name == schema.COLLECTION)
+        found = (a.collection_name for a in aliases.aliases if a.alias_name == self.alias)
         name = next(found, None)
         if name is None:
-            name = f"{schema.COLLECTION}-1"
-            await self.create(name, self._wanted, {"created": time.time()})
+            name = f"{self.alias}-1"
+            await self.create(name, self.wanted, {"created": time.time()})
             await self.lead_to(name)
         await self._read(name)
 
@@ -69,7 +70,7 @@ class Collection:
 
     async def lead_to(self, name: str) -> None:
         """Let the alias lead to another collection, at once."""
-        change = models.CreateAlias(collection_name=name, alias_name=schema.COLLECTION)
+        change = models.CreateAlias(collection_name=name, alias_name=self.alias)
         await self._line.ask(
             lambda c: c.update_collection_aliases(
                 [models.CreateAliasOperation(create_alias=change)]
@@ -98,7 +99,7 @@ class Collection:
         if MARK not in values:
             raise MemoryFault(
                 f"The collection {name} at {self._line.url} was not made by Stretto; rename the "
-                f"alias {schema.COLLECTION}, or use another server.",
+                f"alias {self.alias}, or use another server.",
                 code="memory_foreign",
             )
         if values.pop(MARK) > files.SCHEMA:
@@ -108,8 +109,8 @@ class Collection:
             )
         dense = dict(info.config.params.vectors or {}).get(schema.DENSE)
         self.dims = dense.size if isinstance(dense, models.VectorParams) else None
-        if self.dims is None and self._wanted:
-            await self._add_dense(name, self._wanted)
+        if self.dims is None and self.wanted:
+            await self._add_dense(name, self.wanted)
         self.values, self.name = values, name
 
     async def _add_dense(self, name: str, dims: int) -> None:

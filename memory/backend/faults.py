@@ -2,7 +2,7 @@
 
 import errno
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -33,7 +33,7 @@ REMEDIES = {
 
 
 @contextmanager
-def named(where: Path, otherwise: str = "memory_failed") -> Iterator[None]:
+def named(where: Path, otherwise: str = "memory_failed") -> Generator[None]:
     """Turn what the engine or the disk raises into a ``MemoryFault``.
 
     Args:

@@ -1,9 +1,11 @@
 """One line to a Qdrant server: timeouts, retries, and a name for everything that goes wrong."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 import httpx
 from pydantic import SecretStr
@@ -14,10 +16,12 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait
 
 from stretto.errors import MemoryFault
 
+logger = logging.getLogger(__name__)
 T = TypeVar("T")
 READ_SECONDS = 2.0
 WRITE_SECONDS = 5.0
 ATTEMPTS = 3
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 AWAY = (429, 502, 503, 504)
 """Answers that say the server cannot be had now, as opposed to what was asked of it."""
 
@@ -41,10 +45,13 @@ class Line:
             pause: seconds to leave the server alone after it was not reached.
 
         """
-        key = None if api_key is None else api_key.get_secret_value()
+        # As a header: given as a key, the client warns even of a server on this very machine.
+        headers = {} if api_key is None else {"api-key": api_key.get_secret_value()}
+        if headers and urlsplit(url).scheme == "http" and urlsplit(url).hostname not in LOOPBACK:
+            logger.warning("the Qdrant key goes to %s without encryption; use https", url)
         self.url = url
         self.client = AsyncQdrantClient(
-            url=url, api_key=key, timeout=int(WRITE_SECONDS), check_compatibility=False
+            url=url, headers=headers, timeout=int(WRITE_SECONDS), check_compatibility=False
         )
         self._on_degraded = on_degraded
         self._pause = pause

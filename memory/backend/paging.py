@@ -47,6 +47,8 @@ def ordered(filter: Filter | None, limit: int, cursor: str | None, order: Order)
         return page, (None if value is None else _cursor(value, None))
     rest = limit - len(page)
     found, _ = yield Ask(_beyond(filter, order, value), rest, order=order)
+    sign = -1 if order.descending else 1
+    found = sorted(found, key=lambda record: (sign * _value(record, order), record.id))
     if len(found) < rest:
         return page + found, None
     # The last value may go on beyond the page, and its points do not come by id: take them anew.

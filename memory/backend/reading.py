@@ -78,7 +78,7 @@ class ShardReader:
         while True:
             found, cursor = self._page(None, READ_PIECE, cursor, None, True)
             for record in found:
-                yield Point(record.id, record.payload, *(record.vectors or ()))
+                yield record.to_point()
             if cursor is None:
                 return
 

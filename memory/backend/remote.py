@@ -14,7 +14,6 @@ from stretto.memory.backend.collection import Collection
 from stretto.memory.backend.line import READ_SECONDS, WRITE_SECONDS, Line
 from stretto.memory.backend.pieces import READ_PIECE, pieces
 from stretto.memory.backend.protocol import Page
-from stretto.memory.backend.schema import COLLECTION
 from stretto.memory.backend.spool import Write
 from stretto.memory.backend.types import Filter, Order, Point, Query, Record
 
@@ -25,10 +24,11 @@ WRITE_PIECE = 256
 class Remote:
     """What memory asks of a server."""
 
-    def __init__(self, line: Line, dims: int | None) -> None:
+    def __init__(self, line: Line, alias: str, dims: int | None) -> None:
         """Ask nothing yet; ``dims`` is for a collection that has no dense vectors."""
         self.line = line
-        self.collection = Collection(line, dims)
+        self.alias = alias
+        self.collection = Collection(line, alias, dims)
 
     async def retrieve(self, ids: Sequence[str], with_vectors: bool = False) -> list[Record]:
         """Give the points that exist, in the order of ``ids``."""
@@ -47,7 +47,7 @@ class Remote:
         if not queries:
             return []
         requests = [rest.to_query(q) for q in queries]
-        answers = await self._ask(lambda c: c.query_batch_points(COLLECTION, requests))
+        answers = await self._ask(lambda c: c.query_batch_points(self.alias, requests))
         return [
             [rest.from_record(r, q.with_vectors) for r in answer.points]
             for q, answer in zip(queries, answers, strict=True)
@@ -74,7 +74,7 @@ class Remote:
     async def count(self, filter: Filter | None) -> int:
         """Count exactly."""
         found = await self._ask(
-            lambda c: c.count(COLLECTION, count_filter=rest.to_filter(filter), exact=True)
+            lambda c: c.count(self.alias, count_filter=rest.to_filter(filter), exact=True)
         )
         return found.count
 
@@ -83,7 +83,7 @@ class Remote:
         check_page(limit)
         found = await self._ask(
             lambda c: c.facet(
-                COLLECTION, field, facet_filter=rest.to_filter(filter), limit=limit, exact=True
+                self.alias, field, facet_filter=rest.to_filter(filter), limit=limit, exact=True
             )
         )
         hits = [(str(hit.value), hit.count) for hit in found.hits]
@@ -108,17 +108,17 @@ class Remote:
         while True:
             found, cursor = await self._page(None, READ_PIECE, cursor, None, True)
             for record in found:
-                yield Point(record.id, record.payload, *(record.vectors or ()))
+                yield record.to_point()
             if cursor is None:
                 return
 
     async def _upsert(self, points: list[models.PointStruct]) -> None:
-        await self._ask(lambda c: c.upsert(COLLECTION, points, wait=True), WRITE_SECONDS)
+        await self._ask(lambda c: c.upsert(self.alias, points, wait=True), WRITE_SECONDS)
 
     async def _delete(self, write: Write) -> int:
         if write.filter is not None:
             which = write.filter
-            count = (await self._ask(lambda c: c.count(COLLECTION, which, exact=True))).count
+            count = (await self._ask(lambda c: c.count(self.alias, which, exact=True))).count
             await self._drop(models.FilterSelector(filter=which))
             return count
         count = 0
@@ -128,7 +128,7 @@ class Remote:
         return count
 
     async def _drop(self, which: models.PointsSelector) -> None:
-        await self._ask(lambda c: c.delete(COLLECTION, which, wait=True), WRITE_SECONDS)
+        await self._ask(lambda c: c.delete(self.alias, which, wait=True), WRITE_SECONDS)
 
     async def _set_payload(self, write: Write) -> None:
         for piece in pieces(write.ids, READ_PIECE):
@@ -139,11 +139,11 @@ class Remote:
 
     async def _set(self, ids: list[Any], payload: dict[str, Any]) -> None:
         await self._ask(
-            lambda c: c.set_payload(COLLECTION, payload, points=ids, wait=True), WRITE_SECONDS
+            lambda c: c.set_payload(self.alias, payload, points=ids, wait=True), WRITE_SECONDS
         )
 
     async def _found(self, ids: Sequence[str], payload: bool, vectors: bool) -> list[Record]:
-        found = await self._ask(lambda c: c.retrieve(COLLECTION, list(ids), payload, vectors))
+        found = await self._ask(lambda c: c.retrieve(self.alias, list(ids), payload, vectors))
         by_id = {str(r.id): rest.from_record(r, vectors) for r in found}
         return [by_id[id] for id in ids if id in by_id]
 
@@ -171,7 +171,7 @@ class Remote:
     async def _scroll(self, ask: paging.Ask, with_vectors: bool) -> Page:
         found, next_id = await self._ask(
             lambda c: c.scroll(
-                COLLECTION,
+                self.alias,
                 scroll_filter=rest.to_filter(ask.filter),
                 limit=ask.limit,
                 order_by=rest.to_order(ask.order),

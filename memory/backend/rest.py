@@ -65,11 +65,14 @@ def to_condition(condition: Condition) -> models.Condition:
             )
             return models.FieldCondition(key=field, range=bounds)
         case MatchAny(field, values):
-            return models.FieldCondition(key=field, match=models.MatchAny(any=list(values)))
+            anything: Any = list(values)
+            return models.FieldCondition(key=field, match=models.MatchAny(any=anything))
         case Match(field, float(value)):
             return models.FieldCondition(key=field, range=models.Range(gte=value, lte=value))
-        case Match(field, value):
+        case Match(field, str(value) | int(value)):
             return models.FieldCondition(key=field, match=models.MatchValue(value=value))
+        case Match():
+            raise TypeError(f"'{condition.field}' can be matched with text or a number only")
 
 
 def to_query(query: Query) -> models.QueryRequest:

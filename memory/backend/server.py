@@ -19,6 +19,7 @@ from pydantic import SecretStr
 from stretto.memory.backend.line import Line
 from stretto.memory.backend.protocol import Engine, Page, Transform
 from stretto.memory.backend.remote import Remote
+from stretto.memory.backend.schema import COLLECTION
 from stretto.memory.backend.session import Session
 from stretto.memory.backend.spool import LIMIT_BYTES, Spool
 from stretto.memory.backend.thread import closed
@@ -61,6 +62,7 @@ class ServerBackend:
         dims: int | None = None,
         on_degraded: Callable[[str], None] | None = None,
         *,
+        collection: str = COLLECTION,
         pause: float = PAUSE_SECONDS,
         spool_limit: int = LIMIT_BYTES,
     ) -> None:
@@ -72,6 +74,7 @@ class ServerBackend:
             api_key: what it asks for.
             dims: numbers per dense vector, for a memory that has none yet; None for none.
             on_degraded: told once per outage, from another thread.
+            collection: the alias under which the server keeps it.
             pause: seconds to leave the server alone after it was not reached.
             spool_limit: bytes of writes that may wait.
 
@@ -81,6 +84,7 @@ class ServerBackend:
         self._api_key = api_key
         self._dims = dims
         self._on_degraded = on_degraded
+        self._collection = collection
         self._pause = pause
         self._spool_limit = spool_limit
         self._lock = Lock()
@@ -172,8 +176,7 @@ class ServerBackend:
     def _read(self, call: Callable[[Remote], Awaitable[T]]) -> Future[T]:
         async def run(session: Session) -> T:
             answer = await call(session.remote)
-            if session.spool.waiting() and not session.lock.locked():
-                self._connected().portal.start_task_soon(session.catch_up)
+            session.catch_up_soon()
             return answer
 
         return self._submit(run)
@@ -203,4 +206,6 @@ class ServerBackend:
 
     def _open(self) -> Session:
         line = Line(self.url, self._api_key, self._on_degraded, self._pause)
-        return Session(Remote(line, self._dims), Spool(self._folder, self._spool_limit))
+        return Session(
+            Remote(line, self._collection, self._dims), Spool(self._folder, self._spool_limit)
+        )

@@ -29,6 +29,7 @@ class Session:
         self.remote = remote
         self.spool = spool
         self.lock = asyncio.Lock()
+        self._catching_up: asyncio.Task[None] | None = None
 
     async def upsert(self, points: Sequence[Point]) -> None:
         """Write points, or keep them for the server."""
@@ -83,13 +84,10 @@ class Session:
                     self.spool.reject(write)
             self.spool.clear()
 
-    async def catch_up(self) -> None:
-        """Do the writes that wait, if the server lets them; nobody waits for this."""
-        async with self.lock:
-            try:
-                await self.replay()
-            except MemoryFault as fault:
-                logger.warning("writes still wait for the server: %s", fault)
+    def catch_up_soon(self) -> None:
+        """Begin to do the writes that wait, now that the server answers; nobody waits for it."""
+        if self.spool.waiting() and not self.lock.locked():
+            self._catching_up = asyncio.create_task(self._catch_up())
 
     async def reach(self) -> None:
         """Look at the collection, if the server can be had."""
@@ -117,6 +115,7 @@ class Session:
         await collection.create(new, kept, {**collection.values, **(values or {})})
         await self._copy(new, kept, transform)
         await collection.lead_to(new)
+        collection.wanted = kept
         await collection.drop(old)
         await collection.ensure()
 
@@ -130,6 +129,13 @@ class Session:
         collection = self.remote.collection
         await collection.ensure()
         return {**collection.values, "schema": files.SCHEMA, "dims": collection.dims}
+
+    async def _catch_up(self) -> None:
+        async with self.lock:
+            try:
+                await self.replay()
+            except MemoryFault as fault:
+                logger.warning("writes still wait for the server: %s", fault)
 
     async def _copy(self, name: str, dims: int | None, transform: Transform | None) -> None:
         piece: list[Point] = []

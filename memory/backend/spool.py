@@ -1,7 +1,7 @@
 """Writes that wait on disk for a Qdrant server to come back, one JSON line each."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -42,7 +42,7 @@ class Spool:
         self._limit = limit
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self) -> Generator[None]:
         """Keep other processes off the file."""
         with named(self.path.parent):
             self.path.parent.mkdir(parents=True, exist_ok=True)

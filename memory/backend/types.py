@@ -45,6 +45,11 @@ class Record:
     vectors: Vectors | None = None
     """None when they were not asked for. A dense vector comes back with length one."""
 
+    def to_point(self) -> Point:
+        """Give the point to write it again; it has vectors only if the record has."""
+        lex, lex_ep, dense = self.vectors or Vectors()
+        return Point(self.id, self.payload, lex, lex_ep, dense)
+
 
 @dataclass(frozen=True, slots=True)
 class Match:

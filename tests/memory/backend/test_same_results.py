@@ -1,0 +1,112 @@
+"""Folder and server give the same answers to the same questions, whatever these are."""
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stretto.memory.backend.edge import EdgeBackend
+from stretto.memory.backend.protocol import Backend
+from stretto.memory.backend.server import ServerBackend
+from stretto.memory.backend.types import (
+    Condition,
+    Filter,
+    HasId,
+    Match,
+    MatchAny,
+    Missing,
+    Order,
+    Point,
+    Query,
+    Range,
+)
+from tests.fakes.qdrant_server import qdrant_server
+
+IDS = tuple(str(uuid.UUID(int=n)) for n in range(12))
+KINDS = ("fact", "episode", "b:true")
+NUMBERS = st.sampled_from([0.0, 0.5, 1.0, 2.0])
+SPARSE = st.dictionaries(st.integers(0, 20), st.floats(0.125, 2.0, width=32), max_size=5).map(
+    lambda terms: (sorted(terms), [terms[i] for i in sorted(terms)])
+)
+DENSE = st.lists(st.floats(0.125, 1.0, width=32), min_size=3, max_size=3)
+PAYLOADS = st.fixed_dictionaries(
+    {"kind": st.sampled_from(KINDS)},
+    optional={"updated_at": NUMBERS, "valid_to": st.none() | NUMBERS, "n": st.integers(0, 3)},
+)
+POINTS = st.lists(
+    st.builds(Point, st.sampled_from(IDS), PAYLOADS, SPARSE, SPARSE, st.none() | DENSE), max_size=10
+)
+LEAVES: st.SearchStrategy[Condition] = st.one_of(
+    st.builds(Match, st.just("kind"), st.sampled_from(KINDS)),
+    st.builds(Match, st.just("n"), st.integers(0, 3)),
+    st.builds(MatchAny, st.just("kind"), st.lists(st.sampled_from(KINDS)).map(tuple)),
+    st.builds(Range, st.just("updated_at"), gte=st.none() | NUMBERS, lt=st.none() | NUMBERS),
+    st.builds(Missing, st.sampled_from(["valid_to", "n"])),
+    st.builds(HasId, st.lists(st.sampled_from(IDS), max_size=4).map(tuple)),
+)
+
+
+def clauses(inner: st.SearchStrategy[Condition]) -> st.SearchStrategy[Filter]:
+    some = st.lists(inner, max_size=2).map(tuple)
+    return st.builds(Filter, some, some, some)
+
+
+FILTERS = st.none() | clauses(st.one_of(LEAVES, clauses(LEAVES)))
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Backend, Backend]]:
+    folder: Path = tmp_path_factory.mktemp("pair")
+    with qdrant_server() as server:
+        edge = EdgeBackend(folder / "edge", 3)
+        remote = ServerBackend(folder / "server", server.url, dims=3)
+        yield edge, remote
+        edge.close()
+        remote.close()
+
+
+@settings(max_examples=40, deadline=None)
+@given(points=POINTS, filter=FILTERS, sparse=SPARSE, dense=DENSE, limit=st.integers(1, 5))
+def test_folder_and_server_answer_alike(
+    pair: tuple[Backend, Backend],
+    points: list[Point],
+    filter: Filter | None,
+    sparse: Any,
+    dense: list[float],
+    limit: int,
+) -> None:
+    edge, remote = (answers(b, points, filter, sparse, dense, limit) for b in pair)
+    assert edge == remote
+
+
+def answers(
+    backend: Backend,
+    points: list[Point],
+    filter: Filter | None,
+    sparse: Any,
+    dense: list[float],
+    limit: int,
+) -> list[Any]:
+    backend.delete(Filter()).result()
+    backend.upsert(points).result()
+    queries = [Query("lex", sparse, filter, limit), Query("dense", dense, filter, limit)]
+    found = [
+        backend.query(queries).result(),
+        backend.scroll(filter, limit, None, Order("updated_at")).result(),
+        backend.scroll(filter, limit, with_vectors=True).result(),
+        backend.count(filter).result(),
+        backend.facet("kind", filter, 10).result(),
+        backend.delete(filter or Filter()).result(),
+        backend.count(None).result(),
+    ]
+    return [sorted_hits(found[0]), *found[1:]]
+
+
+def sorted_hits(found: Any) -> Any:
+    """Order hits of one score by id: which of them comes first is nobody's promise."""
+    rows = [[(round(r.score, 5), r.id) for r in hits] for hits in found]
+    return [(sorted({s for s, _ in row}), len(row)) for row in rows]

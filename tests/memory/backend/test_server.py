@@ -1,0 +1,286 @@
+"""What only a server has: outages, keys, versions, and writes that wait for it."""
+
+import json
+import subprocess
+import sys
+import textwrap
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+from qdrant_client import QdrantClient
+
+from stretto.errors import ConfigurationError, MemoryFault
+from stretto.memory.backend.edge import EdgeBackend
+from stretto.memory.backend.opening import open_backend
+from stretto.memory.backend.server import ServerBackend
+from stretto.memory.backend.types import Filter, Match, Point
+from tests.fakes.qdrant_server import QdrantServer, qdrant_server
+
+
+def point(number: int) -> Point:
+    return Point(str(uuid.UUID(int=number)), {"n": number}, lex=([number], [1.0]))
+
+
+def numbers(backend: ServerBackend) -> list[int]:
+    return [r.payload["n"] for r in backend.scroll(None, 100).result()[0]]
+
+
+def fault_of(future: Any) -> MemoryFault:
+    error = future.exception()
+    assert isinstance(error, MemoryFault)
+    return error
+
+
+@pytest.fixture
+def told() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def backend(tmp_path: Path, server: QdrantServer, told: list[str]) -> Any:
+    opened = ServerBackend(tmp_path, server.url, on_degraded=told.append, pause=0)
+    yield opened
+    opened.close()
+
+
+def test_an_address_chooses_the_server_and_none_the_folder(tmp_path: Path) -> None:
+    there, here = open_backend(tmp_path, "http://127.0.0.1:1"), open_backend(tmp_path)
+    assert isinstance(there, ServerBackend)
+    assert isinstance(here, EdgeBackend)
+    there.close()
+    here.close()
+
+
+def test_other_clients_see_the_points(backend: ServerBackend, server: QdrantServer) -> None:
+    backend.upsert([point(1)]).result()
+    client = QdrantClient(url=server.url, check_compatibility=False)
+    [found] = client.retrieve("stretto_memory", [point(1).id])
+    assert found.payload == {"n": 1}
+    client.close()
+
+
+def test_a_second_backend_finds_the_collection_and_its_metadata(
+    backend: ServerBackend, server: QdrantServer, tmp_path: Path
+) -> None:
+    backend.upsert([point(1)]).result()
+    backend.set_metadata({"embedder": "x"}).result()
+    second = ServerBackend(tmp_path, server.url, dims=2)
+    assert second.count(None).result() == 1
+    metadata = second.metadata().result()
+    assert (metadata["embedder"], metadata["dims"]) == ("x", 2)
+    second.upsert([Point(point(2).id, {"n": 2}, dense=[1.0, 0.0])]).result()
+    second.close()
+
+
+def test_a_server_that_is_not_there_is_named_without_the_key(
+    tmp_path: Path, told: list[str]
+) -> None:
+    key = SecretStr("very-secret")
+    url = "http://127.0.0.1:1"
+    backend = ServerBackend(tmp_path, url, key, on_degraded=told.append, pause=60)
+    faults = [fault_of(backend.count(None)), fault_of(backend.stats())]
+    assert [f.code for f in faults] == ["memory_unreachable"] * 2
+    assert all(url in f.message and "QDRANT_URL" in f.message for f in faults)
+    assert faults[0].degrades
+    backend.close()
+    assert len(told) == 1
+    assert "very-secret" not in f"{told} {faults}"
+
+
+@pytest.mark.parametrize("key", [None, "wrong"])
+def test_a_wrong_key_is_denied_and_nothing_is_spooled(tmp_path: Path, key: str | None) -> None:
+    with qdrant_server(api_key="right") as server:
+        secret = SecretStr(key) if key else None
+        backend = ServerBackend(tmp_path, server.url, secret)
+        assert fault_of(backend.count(None)).code == "memory_denied"
+        assert fault_of(backend.upsert([point(1)])).code == "memory_denied"
+        backend.close()
+        right = ServerBackend(tmp_path, server.url, SecretStr("right"))
+        assert right.count(None).result() == 0
+        right.close()
+    assert not (tmp_path / "spool.jsonl").exists()
+
+
+def test_an_old_server_is_refused(tmp_path: Path) -> None:
+    with qdrant_server(version="1.15.4") as server:
+        backend = ServerBackend(tmp_path, server.url)
+        fault = fault_of(backend.count(None))
+        backend.close()
+    assert fault.code == "server_too_old"
+    assert "1.16 or newer" in fault.message
+
+
+def test_a_collection_of_others_is_refused(tmp_path: Path, server: QdrantServer) -> None:
+    server.collections.answer("PUT", "/collections/theirs", b'{"sparse_vectors": {"a": {}}}')
+    server.collections.aliases["stretto_memory"] = "theirs"
+    backend = ServerBackend(tmp_path, server.url)
+    assert fault_of(backend.count(None)).code == "memory_foreign"
+    backend.close()
+
+
+@pytest.mark.parametrize("faults", [["cut"], ["cut", "cut"]])
+def test_a_cut_connection_is_tried_again(
+    backend: ServerBackend, server: QdrantServer, told: list[str], faults: list[int | str]
+) -> None:
+    backend.upsert([point(1)]).result()
+    server.faults.extend(faults)
+    assert backend.count(None).result() == 1
+    server.faults.extend(faults)
+    backend.upsert([point(2)]).result()
+    assert numbers(backend) == [1, 2]
+    assert told == []
+
+
+def test_an_answer_is_not_asked_for_again(backend: ServerBackend, server: QdrantServer) -> None:
+    backend.upsert([point(1)]).result()
+    before = len(server.requests)
+    server.faults.append(500)
+    assert fault_of(backend.count(None)).code == "memory_failed"
+    assert len(server.requests) == before + 1
+    server.faults.append(500)
+    assert fault_of(backend.upsert([point(2)])).code == "memory_failed"
+    assert numbers(backend) == [1]
+
+
+def test_a_collection_that_is_gone_is_made_anew(
+    backend: ServerBackend, server: QdrantServer
+) -> None:
+    backend.upsert([point(1)]).result()
+    server.faults.append(404)
+    assert backend.count(None).result() == 1
+    server.collections.drop("stretto_memory-1")
+    server.collections.aliases.clear()
+    backend.upsert([point(2)]).result()
+    assert numbers(backend) == [2]
+
+
+def test_a_slow_server_counts_as_away(
+    backend: ServerBackend, server: QdrantServer, told: list[str]
+) -> None:
+    backend.upsert([point(1)]).result()
+    server.faults.append("slow")
+    fault = fault_of(backend.count(None))
+    assert fault.code == "memory_unreachable"
+    assert "no answer within 2 s" in fault.message
+    assert len(told) == 1
+
+
+def test_writes_wait_while_the_server_is_away_and_come_in_order(
+    backend: ServerBackend, server: QdrantServer, told: list[str]
+) -> None:
+    backend.upsert([point(n) for n in range(4)]).result()
+    server.stop()
+    backend.upsert([point(4), point(5)]).result()
+    assert backend.delete([point(4).id]).result() == 0
+    assert backend.delete(Filter((Match("n", 0),))).result() == 0
+    backend.set_payload([point(5).id], {"n": 50}).result()
+    backend.upsert([point(0)]).result()
+    assert fault_of(backend.count(None)).code == "memory_unreachable"
+    assert len(told) == 1
+    server.start()
+    assert backend.count(None).result() in (4, 5)  # a read does not wait for what is spooled
+    backend.upsert([point(6)]).result()
+    assert numbers(backend) == [0, 1, 2, 3, 50, 6]
+    assert backend.stats().result().spooled == 0
+
+
+def test_each_outage_is_told_once(
+    backend: ServerBackend, server: QdrantServer, told: list[str]
+) -> None:
+    for outage in (1, 2):
+        assert backend.count(None).result() == 0
+        server.stop()
+        for _ in range(3):
+            fault_of(backend.count(None))
+        assert len(told) == outage
+        server.start()
+
+
+def test_waiting_writes_are_counted_and_outlive_the_process(
+    tmp_path: Path, server: QdrantServer
+) -> None:
+    server.stop()
+    program = """
+        import sys, uuid
+        from pathlib import Path
+        from stretto.memory.backend.server import ServerBackend
+        from stretto.memory.backend.types import Point
+        import os
+        backend = ServerBackend(Path(sys.argv[1]), sys.argv[2])
+        for n in range(3):
+            backend.upsert([Point(str(uuid.UUID(int=n)), {"n": n})]).result()
+        os.kill(os.getpid(), 9)
+    """
+    subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program), str(tmp_path), server.url], check=False
+    )
+    with (tmp_path / "spool.jsonl").open("a") as file:
+        file.write('{"op": "upsert", "points": [{"id"')  # cut off: was never acknowledged
+    server.start()
+    backend = ServerBackend(tmp_path, server.url)
+    assert backend.stats().result().spooled == 3
+    backend.upsert([point(9)]).result()
+    assert numbers(backend) == [0, 1, 2, 9]
+    backend.close()
+
+
+def test_a_replay_that_was_done_already_changes_nothing(
+    backend: ServerBackend, server: QdrantServer, tmp_path: Path
+) -> None:
+    backend.count(None).result()
+    server.stop()
+    backend.upsert([point(1), point(2)]).result()
+    backend.delete([point(1).id]).result()
+    spooled = (tmp_path / "spool.jsonl").read_bytes()
+    server.start()
+    backend.upsert([point(3)]).result()
+    (tmp_path / "spool.jsonl").write_bytes(spooled)  # as if killed before it was cleared
+    backend.upsert([point(4)]).result()
+    assert numbers(backend) == [2, 3, 4]
+
+
+def test_a_write_the_server_never_takes_is_put_aside(
+    backend: ServerBackend, server: QdrantServer, tmp_path: Path
+) -> None:
+    backend.count(None).result()
+    server.stop()
+    backend.upsert([point(1)]).result()
+    backend.upsert([point(2)]).result()
+    server.start()
+    server.faults.append(500)
+    backend.upsert([point(3)]).result()
+    assert numbers(backend) == [2, 3]
+    aside = json.loads((tmp_path / "spool.rejected.jsonl").read_text())
+    assert aside["points"][0]["payload"] == {"n": 1}
+
+
+def test_the_spool_is_bounded(tmp_path: Path) -> None:
+    backend = ServerBackend(tmp_path, "http://127.0.0.1:1", pause=60, spool_limit=1000)
+    backend.upsert([point(1)]).result()
+    fault = fault_of(backend.upsert([Point(point(2).id, {"text": "x" * 1000})]))
+    assert fault.code == "memory_full"
+    backend.close()
+
+
+def test_a_damaged_spool_is_refused_and_left_alone(backend: ServerBackend, tmp_path: Path) -> None:
+    (tmp_path / "spool.jsonl").write_text("nonsense\n")
+    assert fault_of(backend.upsert([point(1)])).code == "memory_corrupt"
+    assert (tmp_path / "spool.jsonl").read_text() == "nonsense\n"
+
+
+def test_a_missing_package_names_the_extra(tmp_path: Path) -> None:
+    program = """
+        import sys
+        from pathlib import Path
+        sys.modules["qdrant_client"] = None
+        from stretto.memory.backend.opening import open_backend
+        open_backend(Path("x"), "http://127.0.0.1:1")
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True
+    )
+    assert ConfigurationError.__name__ in done.stderr
+    assert "stretto[qdrant]" in done.stderr
