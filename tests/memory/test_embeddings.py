@@ -69,7 +69,8 @@ async def test_opening_calls_no_service() -> None:
 
 async def test_a_service_is_told_by_its_name_and_dimensions() -> None:
     async with openai_server(dims=8) as one, openai_server(dims=9) as other:
-        marks = [await asyncio.to_thread(lambda s=s: of(s).fingerprint) for s in (one, one, other)]
+        embedders = [of(server) for server in (one, one, other)]
+        marks = await asyncio.to_thread(lambda: [each.fingerprint for each in embedders])
     assert marks == ["openai:tiny-2/8", "openai:tiny-2/8", "openai:tiny-2/9"]
 
 

@@ -101,11 +101,13 @@ def reference(weights: Weights, tokens: Sequence[int], first: bool = False) -> N
     w: dict[str, Numbers] = {name: values.astype(np.float64) for name, values in weights.items()}
 
     def dense(name: str, x: Numbers) -> Numbers:
-        return np.einsum("ti,oi->to", x, w[f"{name}.weight"]) + w[f"{name}.bias"]
+        made: Numbers = np.einsum("ti,oi->to", x, w[f"{name}.weight"]) + w[f"{name}.bias"]
+        return made
 
     def normal(name: str, x: Numbers) -> Numbers:
         scaled = (x - x.mean(1, keepdims=True)) / np.sqrt(x.var(1, keepdims=True) + 1e-12)
-        return scaled * w[f"{name}.weight"] + w[f"{name}.bias"]
+        shifted: Numbers = scaled * w[f"{name}.weight"] + w[f"{name}.bias"]
+        return shifted
 
     ids = list(tokens)
     x = w["embeddings.word_embeddings.weight"][ids]

@@ -93,10 +93,10 @@ class SentenceModel:
         return found
 
 
-def _read(path: Path, kind: type[dict[str, Any]] | type[list[Any]] = dict) -> Any:
+def _read(path: Path, kind: type[Any] = dict) -> Any:
     """Give the content of a JSON file, nothing if there is none."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content: Any = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return kind()
     except ValueError as error:

@@ -1,10 +1,9 @@
-"""Linear algebra on the caller's thread alone."""
+"""Linear algebra on the caller's thread alone; import it after NumPy, whose libraries it finds."""
 
 from threading import Lock
 from typing import Any
 
-import numpy  # noqa: F401  it loads the libraries that are looked for
-import threadpoolctl  # pyright: ignore[reportMissingTypeStubs]
+from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 
 class OneThread:
@@ -16,9 +15,7 @@ class OneThread:
 
     def __init__(self) -> None:
         """Look at what NumPy calculates with."""
-        untyped: Any = threadpoolctl
-        self._libraries: Any = untyped.ThreadpoolController()
-        self._limits: Any = None
+        self._libraries: Any = ThreadpoolController()
         self._lock = Lock()
         self._inside = 0
 

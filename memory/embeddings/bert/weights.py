@@ -33,12 +33,10 @@ def read_weights(path: Path) -> dict[str, Floats]:
     size = int.from_bytes(content[:8].tobytes(), "little")
     if not 2 <= size <= len(content) - 8:
         raise ValueError("it is cut off or not a file of safetensors")
-    header = json.loads(content[8 : 8 + size].tobytes())
-    if not isinstance(header, dict):
-        raise ValueError("it has no list of tensors")
+    header: Any = json.loads(content[8 : 8 + size].tobytes())
     body = content[8 + size :]
     weights: dict[str, Floats] = {}
-    for name, told in header.items():
+    for name, told in _entries(header):
         if name != "__metadata__" and told["dtype"] in TYPES:
             start, end = told["data_offsets"]
             if not 0 <= start <= end <= len(body):
@@ -47,3 +45,10 @@ def read_weights(path: Path) -> dict[str, Floats]:
             tensor = values.reshape(told["shape"]).astype(np.float32, copy=False)
             weights[name.removeprefix("bert.")] = tensor
     return weights
+
+
+def _entries(header: Any) -> list[tuple[str, Any]]:
+    try:
+        return list(header.items())
+    except AttributeError:
+        raise ValueError("it has no list of tensors") from None
