@@ -13,6 +13,7 @@ from stretto.memory.backend.protocol import Backend
 from stretto.memory.embeddings import Embedder, open_embedder
 from stretto.memory.lexical import LexicalEncoder
 from stretto.memory.recollection.encoding import Encoder
+from stretto.memory.recollection.forgetting import VECTORS
 from stretto.memory.recollection.upkeep import UNDER_WAY
 from stretto.memory.store import QdrantStore
 
@@ -60,7 +61,7 @@ class Core:
 
     def _opened(self, embedder: str | Embedder | None) -> Embedder | None:
         if embedder is None or isinstance(embedder, str):
-            return open_embedder(embedder, self.folder)
+            return open_embedder(embedder, self.folder / VECTORS)
         return embedder
 
     def _tell(self, message: str) -> None:

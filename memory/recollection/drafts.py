@@ -4,7 +4,7 @@ import hashlib
 import json
 import uuid
 from collections.abc import Mapping
-from dataclasses import asdict
+from typing import Any
 
 from stretto.errors import MemoryFault
 from stretto.memory.item import MemoryItem, Scope, Source
@@ -41,8 +41,8 @@ def draft(new: NewItem, scope: Scope, source: Source, now: float) -> MemoryItem:
         scope=scope,
         kind=kind_of(new.kind),
         data=_json(new.data or {}),
-        key=new.key,
-        subject=new.subject,
+        key=_name("key", new.key),
+        subject=_name("subject", new.subject),
         importance=_share(new.importance),
         source=source,
         valid_from=at,
@@ -59,6 +59,15 @@ def _expiry(new: NewItem, now: float) -> float | None:
     if ttl <= 0:
         raise MemoryFault(f"a ttl is a number of seconds above 0, not {ttl}", code="item_invalid")
     return now + ttl
+
+
+def _name(field: str, value: Any) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str) or not value.strip():
+        told = f"the {field} of a memory is a text, not {value!r}; leave it out if there is none"
+        raise MemoryFault(told, code="item_invalid")
+    return check_text(value)
 
 
 def _share(importance: float) -> float:
@@ -91,5 +100,5 @@ def slot(item: MemoryItem) -> tuple[str, ...] | None:
 
 
 def same_source(one: MemoryItem, other: MemoryItem) -> bool:
-    """Tell whether two items came from the very same place, so that one is a repetition."""
-    return asdict(one.source) == asdict(other.source)
+    """Tell whether two items came from the very same place, as far as that is known at all."""
+    return one.source == other.source != Source()

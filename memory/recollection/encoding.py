@@ -36,15 +36,18 @@ class Encoder:
         """Give the vectors of meaning of texts; None where they cannot be made now.
 
         Raises:
-            MemoryFault: the embedder gives vectors that cannot be kept.
+            MemoryFault: the embedder gives vectors that cannot be kept (``vector_invalid``).
 
         """
         if self.embedder is None or not texts:
             return [None] * len(texts)
         try:
             return [*await asyncio.to_thread(self.embedder.embed, list(texts))]
-        except MemoryFault:
-            raise
+        except MemoryFault as fault:
+            if not fault.degrades:
+                raise
+            logger.warning("embedder %s failed: %s", self.embedder.name, fault.message)
+            return [None] * len(texts)
         except Exception as error:  # any provider's: words are enough until it works again
             logger.warning("embedder %s failed: %s", self.embedder.name, error)
             return [None] * len(texts)

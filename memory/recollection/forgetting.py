@@ -16,7 +16,8 @@ from stretto.memory.recollection.filters import of_scope
 from stretto.memory.recollection.ledger import episode_turns, read_items
 from stretto.memory.recollection.receipts import Receipt, files_with, make_receipt
 
-LOCAL = ("owner.", "receipts", "embeddings")
+VECTORS = "embeddings.sqlite3"
+"""The file of vectors that need not be computed again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,7 @@ async def purge(backend: Backend, folder: Path, gone: Sequence[MemoryItem]) -> b
     await asyncio.wrap_future(backend.rebuild())
     if not folder.is_dir():
         return False
+    await asyncio.to_thread(_drop_vectors, folder)
     texts = {item.text for item in gone if len(item.text) > 3}
     kept = await asyncio.wrap_future(backend.atomic(lambda on: _still_held(on, texts)))
     left = await asyncio.to_thread(files_with, folder, texts - kept)
@@ -108,6 +110,12 @@ async def purge(backend: Backend, folder: Path, gone: Sequence[MemoryItem]) -> b
         told = f"what was forgotten still stands in {left[0]}; delete that file by hand"
         raise MemoryFault(told, code="memory_failed")
     return True
+
+
+def _drop_vectors(folder: Path) -> None:
+    """Delete the kept vectors, from which words could be guessed; they are computed again."""
+    for path in folder.glob(f"{VECTORS}*"):
+        path.unlink(missing_ok=True)
 
 
 def _still_held(engine: Engine, texts: set[str]) -> set[str]:

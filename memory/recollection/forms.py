@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, TypeAlias, cast
 
 from stretto.errors import MemoryFault
@@ -132,6 +132,13 @@ def seconds(moment: Moment) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         told = f"a time is a datetime or the seconds since 1970, not {moment!r}"
         raise MemoryFault(told, code="item_invalid")
+    try:
+        datetime.fromtimestamp(value, UTC)
+    except (OverflowError, OSError, ValueError):
+        told = (
+            f"no year is as far away as {value} seconds since 1970; give seconds, not milliseconds"
+        )
+        raise MemoryFault(told, code="item_invalid") from None
     return float(value)
 
 

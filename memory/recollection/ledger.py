@@ -26,6 +26,8 @@ class Ledger:
         self.items: dict[str, MemoryItem] = {}
         self.new: dict[str, MemoryItem] = {}
         self._changed: dict[str, dict[str, Any]] = {}
+        self._by_content: dict[str, set[str]] = {}
+        self._by_slot: dict[tuple[str, ...], set[str]] = {}
         hashes = {content_hash(each) for each in drafts}
         keys = {each.key for each in drafts if each.key is not None}
         named = {each.supersedes for each in drafts if each.supersedes is not None}
@@ -41,6 +43,9 @@ class Ledger:
 
     def _add(self, item: MemoryItem) -> None:
         self.items[item.id] = item
+        self._by_content.setdefault(content_hash(item), set()).add(item.id)
+        if (line := slot(item)) is not None:
+            self._by_slot.setdefault(line, set()).add(item.id)
 
     def take(self, draft: MemoryItem) -> MemoryItem:
         """Enter a draft, and give the item that it became or that was there already.
@@ -51,23 +56,28 @@ class Ledger:
         """
         known = self._known(draft)
         if known is not None and draft.supersedes in (None, known.supersedes):
-            return known if same_source(known, draft) else self._seen_again(known, draft)
+            return self._seen_again(known, draft)
         if draft.supersedes is not None:
             draft = self._follow(draft, self._superseded(draft.supersedes))
         elif draft.key is not None:
             draft = self._in_line(draft)
-        self.items[draft.id] = self.new[draft.id] = draft
+        self._add(draft)
+        self.new[draft.id] = draft
         return draft
 
     def _known(self, draft: MemoryItem) -> MemoryItem | None:
-        wanted = content_hash(draft)
-        holding = (item for item in self.items.values() if item.valid_to is None)
-        return next((item for item in holding if content_hash(item) == wanted), None)
+        same = (self.items[id] for id in self._by_content.get(content_hash(draft), ()))
+        return next((item for item in same if _holds(item, draft.created_at)), None)
 
     def _seen_again(self, known: MemoryItem, draft: MemoryItem) -> MemoryItem:
-        times = {"seen_count": known.seen_count + 1, "updated_at": draft.updated_at}
-        pinned = {"pinned": True, "expires_at": None} if draft.pinned else {}
-        return self._change(known, **times, **pinned)
+        changes: dict[str, Any] = {}
+        if not same_source(known, draft):
+            changes = {"seen_count": known.seen_count + 1, "updated_at": draft.updated_at}
+        if draft.pinned and not known.pinned:
+            changes["pinned"] = True
+        if known.expires_at is not None and _lasts_longer(draft, known.expires_at):
+            changes["expires_at"] = draft.expires_at
+        return self._change(known, **changes) if changes else known
 
     def _superseded(self, id: str) -> MemoryItem:
         if id not in self.items:
@@ -77,9 +87,8 @@ class Ledger:
 
     def _in_line(self, draft: MemoryItem) -> MemoryItem:
         """Put a fact between the one that held before it and the one that holds after it."""
-        line = sorted(
-            (item for item in self.items.values() if slot(item) == slot(draft)), key=_begin
-        )
+        same = self._by_slot.get(slot(draft) or (), ())
+        line = sorted((self.items[id] for id in same), key=_begin)
         before = [item for item in line if _begin(item) <= _begin(draft)]
         after = [item for item in line if _begin(item) > _begin(draft)]
         if after:
@@ -106,6 +115,15 @@ class Ledger:
         """Write what became of the items that were there."""
         for id, payload in self._changed.items():
             self._engine.set_payload([id], payload)
+
+
+def _holds(item: MemoryItem, now: float) -> bool:
+    expired = item.expires_at is not None and item.expires_at <= now and not item.pinned
+    return item.valid_to is None and not expired
+
+
+def _lasts_longer(item: MemoryItem, end: float) -> bool:
+    return item.pinned or item.expires_at is None or item.expires_at > end
 
 
 def _begin(item: MemoryItem) -> float:

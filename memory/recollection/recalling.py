@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from stretto.errors import MemoryFault
 from stretto.memory.backend.protocol import Backend
@@ -70,6 +71,9 @@ def check_question(question: Question) -> None:
         MemoryFault: one is out of its range; the code is ``query_invalid``.
 
     """
+    query: Any = question.query
+    if not isinstance(query, str):
+        raise MemoryFault("a query is a text; give what is asked", code="query_invalid")
     shares = {"diversity": question.diversity, "min_score": question.min_score}
     for name, value in shares.items():
         if not 0 <= value <= 1:

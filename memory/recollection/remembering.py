@@ -40,6 +40,8 @@ class MemoryWriting(MemoryBase):
         """Remember many things at once; see ``remember``. Nothing is, when one is invalid."""
         now = time.time()
         drafts = [draft(n, self._of(n.scope), self._from(n.source), now) for n in items]
+        for id in {each.supersedes for each in drafts if each.supersedes is not None}:
+            await self._known(id)  # what another scope remembers is not ours to end
         await self._core.ready()
         return await write(self._core.backend, self._core.encoder, drafts)
 
