@@ -1,7 +1,8 @@
 """How agents have been doing: calls, failures and how long they take."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -99,18 +100,32 @@ class HealthBook:
         health = self._agents.get(agent)
         return health.mean_seconds or 0.0 if health else 0.0
 
-    def take(self) -> list[AgentRow]:
-        """Give what is new since the last time, with calls and failures as what to add."""
+    @contextmanager
+    def taken(self) -> Generator[list[AgentRow]]:
+        """Hand out what is new since the last time, to be kept inside the block.
+
+        Calls and failures are what to add. When the block fails all of it is handed out again.
+        """
+        rows, before = self._take()
+        try:
+            yield rows
+        except Exception:
+            for name, kept in before.items():
+                self._agents[name].kept = kept
+            raise
+
+    def _take(self) -> tuple[list[AgentRow], dict[str, tuple[int, int]]]:
         rows: list[AgentRow] = []
+        before: dict[str, tuple[int, int]] = {}
         # In one order everywhere, so that two processes that keep theirs never wait for each other.
         for name, health in sorted(self._agents.items()):
-            calls, failures = health.kept
+            calls, failures = before[name] = health.kept
             if health.calls > calls:
                 health.kept = health.calls, health.failures
                 row = health.row(name)
                 new = replace(row, calls=row.calls - calls, failures=row.failures - failures)
                 rows.append(new)
-        return rows
+        return rows, before
 
     def _called(self, agent: str) -> Health:
         health = self._agents.get(agent)

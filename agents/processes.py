@@ -139,7 +139,7 @@ class Processes:
             work.add_done_callback(lambda _: process.end())
             await in_thread(process.kill)  # which takes a moment
             raise
-        except StepFailed:
+        except BaseException:  # it died, or nobody knows what is left of the call in its pipes
             process.end()
             raise
         self._idle.append(process)

@@ -88,8 +88,10 @@ def raise_budget(scope: "RunScope", answer: Any) -> None:
         ValueError: the answer holds no limits; its text says what is possible.
 
     """
-    limits = read_limits(answer)
     budget = scope.budget or Budget()
+    # An earlier, lower answer comes again when a step that asked several times is entered anew.
+    given = read_limits(answer)
+    limits = {name: max(new, getattr(budget, name) or new) for name, new in given.items()}
     scope.budget = budget.model_copy(update=limits)
     scope.warned.clear()
     scope.emit("budget_raised", None, dict(limits))

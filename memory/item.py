@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
 SEPARATOR = "\x1f"
@@ -147,8 +148,9 @@ class MemoryItem:
         )
 
 
-def _names(cls: type[Any]) -> list[str]:
-    return [f.name for f in fields(cls)]
+@cache
+def _names(cls: type[Any]) -> tuple[str, ...]:
+    return tuple(f.name for f in fields(cls))
 
 
 def _set_fields(record: Scope | Source) -> dict[str, str]:

@@ -60,12 +60,6 @@ class ModelCalls(AgentMiddleware[Any, Any, Any]):
 
         """
         task: Task = request.runtime.context
-        if task.usage.calls >= self._most:
-            raise StepFailed(
-                f"agent '{self._agent}' asked its model {self._most} times without coming to an "
-                "end; raise max_model_calls or give it clearer tools",
-                code="too_many_model_calls",
-            )
         for model in self._models[:-1]:
             try:
                 return await self._call(task, model, request, handler)
@@ -78,6 +72,13 @@ class ModelCalls(AgentMiddleware[Any, Any, Any]):
     async def _call(
         self, task: Task, model: KnownModel, request: Request, handler: Handler
     ) -> Response:
+        if task.usage.calls >= self._most:
+            raise StepFailed(
+                f"agent '{self._agent}' asked its model {self._most} times without coming to an "
+                "end; raise max_model_calls or give it clearer tools",
+                code="too_many_model_calls",
+            )
+
         async def call() -> Response | StructuredOutputError:
             task.usage.add(Usage(calls=1))
             try:

@@ -50,6 +50,12 @@ class HttpTool:
             raise ConfigurationError(
                 f"tool '{self.name}': url must begin with http:// or https:// and a fixed host"
             )
+        path = re.split(r"[?#]", self.url, maxsplit=1)[0]
+        if _PLACE.search(self.url, len(path)):
+            raise ConfigurationError(
+                f"tool '{self.name}': only the path of the url may hold {{argument}}; what is left"
+                " over goes into the query or the body by itself"
+            )
         for place in _PLACE.findall(self.url):
             if place not in self.arguments:
                 raise ConfigurationError(

@@ -84,7 +84,7 @@ def to_query(query: Query) -> models.QueryRequest:
         filter=to_filter(query.filter),
         limit=query.limit,
         offset=query.offset,
-        with_payload=True,
+        with_payload=query.with_payload,
         with_vector=query.with_vectors,
     )
 

@@ -18,6 +18,7 @@ from threading import Condition, Thread, current_thread
 from typing import TYPE_CHECKING, Any
 
 from stretto.errors import MemoryFault
+from stretto.memory.backend.pieces import BREATH_SECONDS
 from stretto.memory.backend.types import Point
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ CAPACITY = 1024
 COALESCED_POINTS = 256
 SYNC_CALLS = 100
 SYNC_SECONDS = 1.0
+BUSY_SECONDS = 0.001
 FLUSH_POINTS = 10_000
 """Points the log may have to replay when memory is opened again: half a second."""
 
@@ -54,6 +56,7 @@ class EngineThread:
         self._folder: MemoryFolder | None = None
         self._unsynced = 0
         self._synced_at = 0.0
+        self._breathed_at = 0.0
         self._thread = Thread(target=self._run, name="stretto-memory", daemon=True)
 
     def submit(self, call: Call) -> Future[Any]:
@@ -89,6 +92,7 @@ class EngineThread:
             if batch:
                 self._serve(batch)
             self._keep_up()
+            self._breathe()
         if self._folder is not None:
             with logged("close"):
                 self._folder.close()
@@ -125,6 +129,16 @@ class EngineThread:
             if call.work is not None:
                 _settle(call, call.work, folder)
             self._unsynced += call.writes
+
+    def _breathe(self) -> None:
+        """Let other threads have the interpreter, which the engine never lets go of itself.
+
+        Without it a busy engine makes an event loop wait for 5 ms (the switch interval) and more
+        each time that the loop has looked for events.
+        """
+        if time.monotonic() - self._breathed_at > BUSY_SECONDS:
+            time.sleep(BREATH_SECONDS)
+            self._breathed_at = time.monotonic()
 
     def _keep_up(self) -> None:
         """Bound what a power cut could lose, and what the log replays."""

@@ -84,7 +84,7 @@ def to_query(query: Query) -> qe.QueryRequest:
         ),
         filter=to_filter(query.filter),
         with_vector=query.with_vectors,
-        with_payload=True,
+        with_payload=query.with_payload,
     )
 
 

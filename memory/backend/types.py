@@ -123,6 +123,8 @@ class Query:
     limit: int = 10
     with_vectors: bool = False
     offset: int = 0
+    with_payload: bool = True
+    """Without, the records have an empty one, which is much faster."""
 
 
 @dataclass(frozen=True, slots=True)

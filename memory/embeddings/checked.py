@@ -40,15 +40,20 @@ class CheckedEmbedder:
 
     @property
     def fingerprint(self) -> str:
-        """Name, dimensions, and in which of them the probes differ most, and which way.
+        """What differs for embedders whose vectors cannot be compared.
 
-        The same model on another machine gives slightly other numbers, so that rounding them would
-        now and then tell it apart from itself; the largest of many differences stays the largest.
+        A service is told by its name and dimensions: its numbers differ a little at every call, so
+        that any hash of them would now and then tell it apart from itself.
+        A folder is the same model wherever it lies, and another can come to lie there, so that in
+        place of its path stands in which dimensions the probes differ most, and which way: numbers
+        differ between machines in the seventh digit, and the largest of many stays the largest.
         """
         return self._fingerprint
 
     @cached_property
     def _fingerprint(self) -> str:
+        if not self.name.startswith(DIRECTORY):
+            return f"{self.name}/{self.dims}"
         first, *others = self._probes
         turns: list[str] = []
         for other in others:
@@ -56,9 +61,7 @@ class CheckedEmbedder:
             place = max(range(len(steps)), key=lambda index: abs(steps[index]))
             turns.append(f"{place}{'+' if steps[place] > 0 else '-'}")
         digest = hashlib.sha256(" ".join(turns).encode()).hexdigest()
-        # A folder is the same model wherever it lies.
-        kind = "dir" if self.name.startswith(DIRECTORY) else self.name
-        return f"{kind}/{self.dims}/{digest[:12]}"
+        return f"dir/{self.dims}/{digest[:12]}"
 
     def embed(self, texts: Sequence[str]) -> list[list[float]]:
         """Give one vector per text, in their order; blocks, from any thread.

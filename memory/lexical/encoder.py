@@ -58,7 +58,7 @@ class LexicalEncoder:
 
     def encode_query(self, text: str) -> Sparse:
         """Make the vector to search by; it is empty when no word of the question counts."""
-        return _sparse(self._turn.embed_query(text))
+        return _sparse(self._turn.embed_query(_whole(text)))
 
 
 def _encoder(language: str, weights: dict[str, float]) -> "Bm25":
@@ -79,9 +79,17 @@ def _encoder(language: str, weights: dict[str, float]) -> "Bm25":
 def _dated(text: str, at: float | None) -> str:
     """Put the date behind a text, in words as people ask for it; the day is that of UTC."""
     if at is None:
-        return text
-    day = datetime.fromtimestamp(at, UTC)
-    return f"{text} {day.day} {MONTHS[day.month - 1]} {day.year}"
+        return _whole(text)
+    try:
+        day = datetime.fromtimestamp(at, UTC)
+    except (ValueError, OverflowError, OSError):  # no day of the calendar, so nobody asks for it
+        return _whole(text)
+    return f"{_whole(text)} {day.day} {MONTHS[day.month - 1]} {day.year}"
+
+
+def _whole(text: str) -> str:
+    """Replace halves of characters, which models write now and then and the engine refuses."""
+    return text.encode(errors="replace").decode()
 
 
 def _sparse(vector: Any) -> Sparse:

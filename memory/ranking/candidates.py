@@ -30,7 +30,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What a score is made of."""
+    """What a score is made of: relevance x importance x recency x scale."""
 
     lexical: float
     episode: float
@@ -41,6 +41,8 @@ class Explanation:
     """The factor for importance, 1 to 1.05."""
     recency: float
     """The factor for age, from 1."""
+    scale: float = 1.0
+    """The factor that brings the best of all that was found to 1, where it came to more."""
 
     def to_dict(self) -> dict[str, float | None]:
         """Give the JSON form, rounded."""

@@ -11,16 +11,24 @@ ALIKE = 0.9
 """Jaccard index of their words from which two texts say the same."""
 
 
-def collapse(ranked: Iterable[Ranked]) -> list[Ranked]:
+LOOKED_AT = 3
+"""How many times as many as are wanted are looked at, to count what says the same."""
+
+
+def collapse(ranked: Iterable[Ranked], wanted: int | None = None) -> list[Ranked]:
     """Leave out what says nearly the same as something before it, and count it there.
 
     Args:
         ranked: the best first.
+        wanted: how many are needed; three times as many are looked at, and more only while
+            there are too few, since what says the same scores nearly the same. None looks at all.
 
     """
     kept: list[Ranked] = []
     bags = dict[int, list[tuple[int, frozenset[str]]]]()  # by how many words: most differ in that
-    for each in ranked:
+    for looked, each in enumerate(ranked):
+        if wanted is not None and len(kept) >= wanted and looked >= LOOKED_AT * wanted:
+            break
         words = frozenset(re.findall(r"\w+", each.candidate.text.lower()))
         size = len(words)
         near = range(floor(ALIKE * size), ceil(size / ALIKE) + 1) if words else ()

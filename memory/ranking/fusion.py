@@ -28,11 +28,16 @@ def rank(candidates: Sequence[Candidate], now: float, recency: float = 0.0) -> l
 
     """
     relevances = _relevances(candidates)
-    ranked = [_weighed(c, r, now, recency) for c, r in zip(candidates, relevances, strict=True)]
-    best = max((each.score for each in ranked), default=0.0)
-    scale = 1 / best if best > 1 else 1.0
-    scaled = [Ranked(each.candidate, each.score * scale, each.why) for each in ranked]
-    return sorted(scaled, key=lambda each: (-each.score, -each.candidate.at, each.candidate.id))
+    factors = [_factors(each, now, recency) for each in candidates]
+    totals = [
+        r * importance * age for r, (importance, age) in zip(relevances, factors, strict=True)
+    ]
+    scale = 1 / max([1.0, *totals])
+    ranked = [
+        _explained(c, r, importance, age, scale)
+        for c, r, (importance, age) in zip(candidates, relevances, factors, strict=True)
+    ]
+    return sorted(ranked, key=lambda each: (-each.score, -each.candidate.at, each.candidate.id))
 
 
 def _relevances(candidates: Sequence[Candidate]) -> list[float]:
@@ -58,11 +63,16 @@ def _from_0_to_1(values: Sequence[float]) -> list[float]:
     return [(value - low) / (high - low) if high > low else 1.0 for value in values]
 
 
-def _weighed(candidate: Candidate, relevance: float, now: float, recency: float) -> Ranked:
-    importance = 1 + IMPORTANCE_WEIGHT * candidate.importance
+def _factors(candidate: Candidate, now: float, recency: float) -> tuple[float, float]:
+    """Give what importance and age multiply by."""
     halvings = max(now - candidate.at, 0.0) / HALF_LIFE_SECONDS
     age = 1 + recency * max(0.5**halvings, RECENCY_FLOOR)
-    why = Explanation(
-        candidate.lexical, candidate.episode, candidate.dense, relevance, importance, age
-    )
-    return Ranked(candidate, relevance * importance * age, why)
+    return 1 + IMPORTANCE_WEIGHT * candidate.importance, age
+
+
+def _explained(
+    candidate: Candidate, relevance: float, importance: float, age: float, scale: float
+) -> Ranked:
+    lexical, episode, dense = candidate.lexical, candidate.episode, candidate.dense
+    why = Explanation(lexical, episode, dense, relevance, importance, age, scale)
+    return Ranked(candidate, min(relevance * importance * age * scale, 1.0), why)

@@ -1,7 +1,7 @@
 """What a question may see: whose, of what kind, of which time."""
 
 from collections.abc import Collection
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from stretto.memory.backend.types import Condition, Filter, Match, MatchAny, Missing, Range
 from stretto.memory.item import Scope
@@ -49,9 +49,7 @@ class View:
 
 def of_scope(scope: Scope) -> tuple[Condition, ...]:
     """Give the conditions for the items of a scope, and of all narrower ones."""
-    names = (each.name for each in fields(scope))
-    narrowed = ((name, getattr(scope, name)) for name in names)
-    return (ITEMS, *(Match(name, value) for name, value in narrowed if value is not None))
+    return (ITEMS, *(Match(name, value) for name, value in scope.to_payload().items()))
 
 
 def expired(now: float) -> Filter:

@@ -98,7 +98,7 @@ class Search:
     question: Question
     now: float
     items: dict[str, MemoryItem] = field(default_factory=dict[str, MemoryItem])
-    """What was found, by id."""
+    """What was chosen, by id."""
 
     def queries(self, words: tuple[Sequence[int], Sequence[float]], dense: Dense) -> list[Query]:
         """Give the searches: items by words, episodes by words, items by meaning."""
@@ -108,7 +108,9 @@ class Search:
         queries: list[Query] = []
         if words[0]:
             queries.append(Query("lex", words, held, limit, vectors))
-            queries.append(Query("lex_ep", words, view.episodes(self.now), EPISODES))
+            told = self._episodes_wanted()
+            seen = view.episodes(self.now)
+            queries.append(Query("lex_ep", words, seen, EPISODES, with_payload=told))
         if dense is not None:
             queries.append(Query("dense", dense, held, limit, vectors))
         return queries
@@ -118,24 +120,31 @@ class Search:
         by_words = found[0] if len(found) > 1 else ()
         episodes = {e.id: e.score or 0.0 for e in found[1]} if len(found) > 1 else {}
         by_meaning = found[-1] if len(found) != 2 else ()
-        wanted = self.question.view.kinds
-        if wanted is not None and Kind.EPISODE in wanted and len(found) > 1:
+        if self._episodes_wanted() and len(found) > 1:
             by_words = [*by_words, *self._episodes(found[1], {r.id for r in by_words})]
         meanings = {record.id: record.score for record in by_meaning}
         records = {record.id: record for record in (*by_meaning, *by_words)}
         words = {record.id: record.score or 0.0 for record in by_words}
         candidates = [
-            self._candidate(record, words.get(id, 0.0), episodes, meanings.get(id))
+            _candidate(record, words.get(id, 0.0), episodes, meanings.get(id))
             for id, record in records.items()
         ]
         question = self.question
-        ranked = collapse(rank(candidates, self.now, question.recency))
+        ranked = rank(candidates, self.now, question.recency)
         good = [each for each in ranked if each.score >= question.min_score]
-        return diversify(good, question.k, question.diversity)
+        different = collapse(good, None if question.diversity else question.k)
+        chosen = diversify(different, question.k, question.diversity)
+        ids = (each.candidate.id for each in chosen)
+        self.items = {id: MemoryItem.from_payload(records[id].payload) for id in ids}
+        return chosen
+
+    def _episodes_wanted(self) -> bool:
+        kinds = self.question.view.kinds
+        return kinds is not None and Kind.EPISODE in kinds
 
     def _episodes(self, found: Sequence[Record], known: set[str]) -> list[Record]:
         """Give the conversations that were found, whose own text is not searched."""
-        view, held = self.question.view, []
+        view, held = self.question.view, list[Record]()
         for record in found:
             item = MemoryItem.from_payload(record.payload)
             fits = view.subject in (None, item.subject) and view.key in (None, item.key)
@@ -144,22 +153,6 @@ class Search:
             if fits and record.id not in known:
                 held.append(record)
         return held
-
-    def _candidate(
-        self, record: Record, words: float, episodes: dict[str, float], meaning: float | None
-    ) -> Candidate:
-        item = self.items[record.id] = MemoryItem.from_payload(record.payload)
-        return Candidate(
-            id=record.id,
-            text=item.text,
-            lexical=words,
-            episode=episodes.get(item.episode_id or "", 0.0),
-            dense=meaning,
-            importance=item.importance,
-            at=item.created_at if item.valid_from is None else item.valid_from,
-            words=record.vectors.lex if record.vectors else None,
-            meaning=record.vectors.dense if record.vectors else None,
-        )
 
     def around(self, chosen: Sequence[Ranked]) -> Filter | None:
         """Give the filter of the turns next to those that were chosen; None when there are none."""
@@ -188,6 +181,24 @@ class Search:
                 if near == episode and abs(place - at) <= self.question.neighbours:
                     told.add(Recalled(turn, hit.score, hit.why, neighbour=True))
         return Recollection(self.question.query, tuple(told.items), None, told.tokens)
+
+
+def _candidate(
+    record: Record, words: float, episodes: dict[str, float], meaning: float | None
+) -> Candidate:
+    """Read of a record what it is ranked by; the whole item only if it is chosen."""
+    payload = record.payload
+    return Candidate(
+        id=record.id,
+        text=payload["text"],
+        lexical=words,
+        episode=episodes.get(payload.get("episode_id", ""), 0.0),
+        dense=meaning,
+        importance=payload["importance"],
+        at=payload.get("valid_from", payload["created_at"]),
+        words=record.vectors.lex if record.vectors else None,
+        meaning=record.vectors.dense if record.vectors else None,
+    )
 
 
 @dataclass(slots=True)

@@ -2,10 +2,13 @@
 
 import asyncio
 import json
+import uuid
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from itertools import islice
-from typing import Any, cast
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
 
 from stretto.errors import MemoryFault
 from stretto.memory.backend.protocol import Backend
@@ -14,10 +17,9 @@ from stretto.memory.item import EVERYTHING, Kind, MemoryItem, Scope, Source
 from stretto.memory.recollection.encoding import Encoder, said
 from stretto.memory.recollection.filters import of_scope
 from stretto.memory.recollection.forgetting import rewrite_conversation
-from stretto.memory.recollection.forms import check_text, kind_of
+from stretto.memory.recollection.forms import check_text
 
 PAGE = 256
-TIMES = ("created_at", "updated_at", "valid_from", "valid_to", "expires_at", "importance")
 
 
 async def export(backend: Backend, scope: Scope) -> AsyncIterator[dict[str, Any]]:
@@ -34,9 +36,9 @@ async def export(backend: Backend, scope: Scope) -> AsyncIterator[dict[str, Any]
 
 def line_of(item: MemoryItem) -> dict[str, Any]:
     """Give the JSON form of an item, without what is not set."""
-    values = asdict(item) | {"kind": str(item.kind), "data": dict(item.data)}
-    for name in ("scope", "source"):
-        values[name] = {key: value for key, value in values[name].items() if value is not None}
+    scope, source = item.scope.to_payload(), item.source.to_payload()
+    own = {"kind": str(item.kind), "data": dict(item.data), "scope": scope, "source": source}
+    values: dict[str, Any] = asdict(item) | own
     return {name: value for name, value in values.items() if value is not None}
 
 
@@ -131,25 +133,24 @@ def item_of(line: Mapping[str, Any] | str, number: int, outer: Scope = EVERYTHIN
 
 
 def _read(values: dict[str, Any], outer: Scope) -> MemoryItem:
-    known = {each.name for each in fields(MemoryItem)}
-    if strange := sorted(values.keys() - known):
+    _refuse_strange(values, MemoryItem)
+    _refuse_strange(values.get("scope", {}), Scope)
+    _refuse_strange(values.get("source", {}), Source)
+    uuid.UUID(values["id"])
+    text = json.dumps(values, allow_nan=False)
+    try:
+        item = _FORM.validate_json(text, strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ValueError(f"{where}: {first['msg']}") from None
+    check_text(item.text)
+    return replace(item, scope=item.scope.within(outer))
+
+
+def _refuse_strange(values: dict[str, Any], form: type[Any]) -> None:
+    if strange := sorted(values.keys() - {each.name for each in fields(form)}):
         raise ValueError(f"it has a field '{strange[0]}'")
-    for name in TIMES:
-        if name in values:
-            values[name] = _number(name, values[name])
-    scope = cast("dict[str, Any]", values.pop("scope", {}))
-    source = cast("dict[str, Any]", values.pop("source", {}))
-    own = Scope(**scope)
-    item = MemoryItem(
-        **values | {"kind": kind_of(values["kind"]), "text": check_text(values["text"])},
-        scope=Scope(**{**asdict(own), **{k: v for k, v in asdict(outer).items() if v is not None}}),
-        source=Source(**source),
-    )
-    item.to_payload()  # its data has to be JSON
-    return item
 
 
-def _number(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f"its {name} is no number")
-    return float(value)
+_FORM = TypeAdapter(MemoryItem)

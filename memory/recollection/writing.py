@@ -58,6 +58,7 @@ class _Entry:
         self._encoder = encoder
         self._drafts = drafts
         self._points = points
+        self._by_id = {draft.id: draft for draft in drafts}
 
     def make(self, engine: Engine) -> list[MemoryItem]:
         """Write them as one."""
@@ -70,6 +71,8 @@ class _Entry:
         return [ledger.items[id] for id in taken]
 
     def _point(self, item: MemoryItem) -> Point:
-        made = self._points[item.id]
+        made, draft = self._points[item.id], self._by_id[item.id]
+        if item is draft:
+            return made
         dense = None if made.dense is None else list(made.dense)
         return Point(made.id, self._encoder.payload(item, dense), made.lex, None, made.dense)

@@ -121,6 +121,8 @@ class MemoryFault(StrettoError, RuntimeError):
             "memory_newer",
             "memory_unreachable",
             "embedder_failed",
+            "memory_missing",
+            "server_too_old",
             "embedder_mismatch",
         }
     )

@@ -159,6 +159,15 @@ async def test_another_model_steps_in_and_readers_are_told_to_start_over() -> No
     assert watched.told == [("reset", {"reason": "fallback", "code": "model_unavailable"})]
 
 
+async def test_models_that_step_in_count_for_the_most_calls_too() -> None:
+    down, second = ScriptedModel(ConnectionError("gone")), ScriptedModel("Here.")
+    agent = asking(down, fallback_models=[second], max_model_calls=1)
+    with pytest.raises(StepFailed) as failure:
+        await agent.run(Watched().task)
+    assert (failure.value.code, len(down.calls)) == ("too_many_model_calls", 1)
+    assert second.calls == []
+
+
 async def test_a_refusal_that_would_be_the_same_elsewhere_is_final() -> None:
     refusing = ScriptedModel(StepFailed("no", code="filtered_answer"))
     second = ScriptedModel("Here.")

@@ -60,6 +60,12 @@ async def test_arguments_go_into_the_path_and_then_where_the_method_has_them(
     assert asked == [request_]
 
 
+@pytest.mark.parametrize("rest", ["?id={order_id}", "#{order_id}", "{order_id}?full={full}"])
+def test_only_the_path_holds_arguments(rest: str) -> None:
+    with pytest.raises(ConfigurationError, match="only the path of the url may hold {argument}"):
+        HttpTool("order", "Look.", f"https://example.org/{rest}", arguments=ORDER)
+
+
 async def test_a_model_calls_a_web_service() -> None:
     async with service() as (url, asked):
         tool = HttpTool(

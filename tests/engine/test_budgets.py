@@ -11,7 +11,7 @@ from stretto.agents.agent import FunctionAgent
 from stretto.agents.usage import Usage
 from stretto.engine.earlier import look_back
 from stretto.engine.handle import RunHandle
-from stretto.errors import InputInvalid
+from stretto.errors import BudgetExceeded, InputInvalid
 from stretto.graphs.spec import Budget
 from stretto.testing import record_events
 
@@ -143,3 +143,30 @@ async def test_what_a_wait_cut_short_still_counts_after_a_later_crash(tmp_path: 
     usage = look_back(crashed, workflow, row.usage).usage
     assert (row.usage or {})["calls"] == 1
     assert (usage.calls, usage.tokens) == (2, 20)
+
+
+async def test_an_answer_that_comes_again_lowers_no_budget(tmp_path: Path) -> None:
+    asked = 0
+
+    async def greedy(task: Task) -> str:
+        nonlocal asked
+        asked += 1
+        task.usage.add(Usage(calls=1))
+        if (
+            asked < 6
+        ):  # twice it asks, and each time it is entered anew it asks again from the start
+            raise BudgetExceeded("more")
+        return "done"
+
+    given = flow(1, model_calls=9)
+    async with Engine([FunctionAgent(greedy, name="spend")], home=tmp_path) as engine:
+        handle = await engine.start(given)
+        await handle.result()
+        for limit in (20, 30):
+            handle = await engine.resume(handle.id, {"model_calls": limit})
+            result = await handle.result()
+        events = await record_events(handle.events())
+    assert result.success
+    raised = [event.data["model_calls"] for event in events.of("budget_raised")]
+    assert raised == sorted(raised)
+    assert raised[-1] == 30

@@ -14,7 +14,7 @@ from stretto.agents.llm import LLMAgent
 from stretto.agents.models.forbidding import FORBID
 from stretto.agents.models.reachable import why_unreachable
 from stretto.config import ModelSettings, Settings
-from stretto.engine import launcher
+from stretto.engine import readiness
 from stretto.errors import ConfigurationError
 from stretto.testing import FakeAgent
 from tests.fakes.openai_server import openai_server
@@ -169,9 +169,9 @@ async def test_what_is_prepared_is_forgotten_with_the_oldest_workflows(tmp_path:
     async with Engine([Counted()], home=tmp_path, settings=Settings()) as engine:
         room = engine._room  # pyright: ignore[reportPrivateUsage]
         assert room is not None
-        for number in range(launcher.MAX_GRAPHS + 1):
-            await room.launcher.prepare(flow(number))
-        await room.launcher.prepare(flow(1))
-        assert len(times) == launcher.MAX_GRAPHS + 1
-        await room.launcher.prepare(flow(0))
-        assert len(times) == launcher.MAX_GRAPHS + 2
+        for number in range(readiness.MAX_GRAPHS + 1):
+            await room.launcher.readiness.prepare(flow(number))
+        await room.launcher.readiness.prepare(flow(1))
+        assert len(times) == readiness.MAX_GRAPHS + 1
+        await room.launcher.readiness.prepare(flow(0))
+        assert len(times) == readiness.MAX_GRAPHS + 2

@@ -1,7 +1,9 @@
 """What an OpenAI-compatible service answers, and the ways in which it gets that wrong."""
 
 import json
-from collections.abc import Mapping
+import re
+import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -39,6 +41,12 @@ class Answer:
     fault: Fault | None = None
     midway: bool = False
     """Whether the fault (also a status) comes after a first part of the answer."""
+    dims: int = 8
+    """Numbers of each vector, when vectors are asked for."""
+    missing: int = 0
+    """How many of the vectors that were asked for are left out."""
+    number: float | None = None
+    """What stands first in every vector, in place of what belongs there."""
 
     def reply(self, asked: Mapping[str, Any], secret: str) -> list[bytes]:
         """Give the head of the answer to a request and the parts of its body.
@@ -47,8 +55,8 @@ class Answer:
         """
         fails = self.status != 200 and not self.midway
         streams = asked.get("stream") is True and not fails
-        answer = self._with_fault(asked)
-        body = answer._events(secret) if streams else answer._halves(secret)
+        answer = self if "input" in asked else self._with_fault(asked)
+        body = answer._events(secret) if streams else answer._halves(asked, secret)
         kind = "text/event-stream" if streams else "application/json"
         size = 200_000_000 if self.fault == "huge_body" else sum(map(len, body))
         head = [
@@ -71,8 +79,9 @@ class Answer:
             return replace(self, pieces=(), finish_reason="tool_calls")
         return replace(self, tool_calls=())
 
-    def _halves(self, secret: str) -> list[str]:
-        whole = json.dumps(self._whole(secret))
+    def _halves(self, asked: Mapping[str, Any], secret: str) -> list[str]:
+        told = self._vectors(asked) if "input" in asked and self.status == 200 else None
+        whole = json.dumps(told or self._whole(secret))
         if self.fault == "malformed_json":
             whole = BROKEN if self.midway else "<html>It works!</html>"
         middle = len(whole) // 2
@@ -88,6 +97,17 @@ class Answer:
             message["tool_calls"] = [_tool_call(n, *c) for n, c in enumerate(self.tool_calls)]
         choice = {"index": 0, "message": message, "finish_reason": self.finish_reason}
         return _body("chat.completion", [choice]) | {"usage": USAGE}
+
+    def _vectors(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        texts: Sequence[str] = asked["input"]
+        vectors = [words_as_vector(text, self.dims) for text in texts[: len(texts) - self.missing]]
+        if self.number is not None:
+            vectors = [[self.number, *vector[1:]] for vector in vectors]
+        data = [
+            {"object": "embedding", "index": n, "embedding": vector}
+            for n, vector in enumerate(vectors)
+        ]
+        return {"object": "list", "model": asked["model"], "data": data, "usage": USAGE}
 
     def _events(self, secret: str) -> list[str]:
         start = [_event(_chunk({"role": "assistant", "content": piece})) for piece in self.pieces]
@@ -116,6 +136,14 @@ class Answer:
         message = f"no, {secret}"
         error = {"message": message, "type": "fault", "code": self.status, **self.error}
         return {"error": error}
+
+
+def words_as_vector(text: str, dims: int) -> list[float]:
+    """Count the words of a text by their hash: texts that share words are near each other."""
+    vector = [0.0] * dims
+    for word in re.findall(r"\w+", text.lower()):
+        vector[zlib.crc32(word.encode()) % dims] += 1.0
+    return vector
 
 
 def _tool_call(index: int, name: str, arguments: str) -> dict[str, Any]:

@@ -257,8 +257,8 @@ def edge_condition(asked: models.Condition) -> Any:
             raise NotImplementedError(f"the double knows no {asked!r}")
 
 
-def _listed(clause: Any) -> list[Any] | None:
+def _listed(clause: list[models.Condition] | models.Condition | None) -> list[Any] | None:
+    """Give the conditions of a clause; one alone may stand without a list."""
     if clause is None:
         return None
-    conditions: Any = clause if isinstance(clause, list) else [clause]
-    return [edge_condition(condition) for condition in conditions]
+    return [edge_condition(c) for c in (clause if isinstance(clause, list) else [clause])]

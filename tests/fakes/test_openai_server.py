@@ -102,3 +102,13 @@ async def test_the_end_of_the_server_ends_what_hangs() -> None:
             await asyncio.sleep(0)
     with pytest.raises(httpx2.TransportError):
         await asking
+
+
+async def test_vectors_have_the_words_of_their_text_in_common() -> None:
+    async with openai_server(dims=64) as server, httpx2.AsyncClient(timeout=20) as client:
+        asked = {"model": "tiny-2", "input": ["red ink", "ink red", "paper"]}
+        headers = {"authorization": "Bearer key-1"}
+        answer = await client.post(f"{server.base_url}/embeddings", json=asked, headers=headers)
+    vectors = [each["embedding"] for each in answer.json()["data"]]
+    assert [len(vector) for vector in vectors] == [64] * 3
+    assert vectors[0] == vectors[1] != vectors[2]

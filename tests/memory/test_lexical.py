@@ -100,3 +100,32 @@ def test_dense_turns_count_by_direction_and_not_by_length() -> None:
         [0.5, 1.0],
         [0.0, 0.5],
     ]
+
+
+def test_half_a_character_does_not_keep_the_rest_of_a_text_from_being_found() -> None:
+    assert shared("ink", ENGLISH.encode("\ud83d red ink", MAY_7)) == 1
+    assert shared("ink", ENGLISH.encode_episode("\ud83d red ink")) == 1
+    assert shared("\udc00 ink", ENGLISH.encode("red ink")) == 1
+
+
+@pytest.mark.parametrize("at", [1.7e12, -1e18, 1e300, float("inf"), float("nan")])
+def test_a_time_outside_of_the_calendar_adds_no_date(at: float) -> None:
+    assert ENGLISH.encode("red ink", at) == ENGLISH.encode("red ink")
+
+
+VECTORS = st.dictionaries(st.integers(0, 30), st.floats(0.1, 10), max_size=6).map(
+    lambda terms: (sorted(terms), [terms[index] for index in sorted(terms)])
+)
+
+
+@given(st.lists(VECTORS, max_size=8), st.floats(0, 1))
+def test_smoothing_adds_so_much_and_no_more(turns: list[Sparse], weight: float) -> None:
+    smoothed = smooth(turns, weight)
+    inner = [sum(values) for _, values in turns]
+    near = [
+        sum(inner[max(place - 1, 0) : place]) + sum(inner[place + 1 : place + 2])
+        for place in range(len(inner))
+    ]
+    wanted = [own + weight * other for own, other in zip(inner, near, strict=True)]
+    assert [sum(values) for _, values in smoothed] == pytest.approx(wanted)
+    assert all(list(indices) == sorted(set(indices)) for indices, _ in smoothed)

@@ -1,6 +1,8 @@
 """What was found, weighed, told once, and told in its variety."""
 
+import re
 from dataclasses import replace
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -82,6 +84,7 @@ def test_an_explanation_says_what_the_score_is_made_of() -> None:
         "relevance": 1.0,
         "importance": 1.05,
         "recency": 1.0,
+        "scale": 0.9524,
     }
 
 
@@ -145,3 +148,59 @@ def test_what_is_kept_differs_and_every_text_is_counted_once(texts: list[str]) -
     said = [each.candidate.text.split() for each in kept if each.candidate.text.split()]
     assert len({frozenset(words) for words in said}) == len(said)
     assert sum(each.seen for each in kept) == len(texts)
+
+
+@given(st.lists(CANDIDATES, max_size=12), st.floats(0, 10))
+def test_the_factors_of_an_explanation_multiply_to_the_score(
+    found: list[Candidate], recency: float
+) -> None:
+    for each in rank(found, NOW, recency):
+        why = each.why
+        assert each.score == pytest.approx(why.relevance * why.importance * why.recency * why.scale)
+
+
+@given(st.lists(CANDIDATES, max_size=12), st.randoms())
+def test_the_order_in_which_things_were_found_does_not_matter(
+    found: list[Candidate], random: Random
+) -> None:
+    mixed = random.sample(found, len(found))
+    ids = [each.candidate.id for each in rank(found, NOW)]
+    close = [round(each.score, 9) for each in rank(mixed, NOW)]
+    assert sorted(each.candidate.id for each in rank(mixed, NOW)) == sorted(ids)
+    assert close == [round(each.score, 9) for each in rank(found, NOW)]
+
+
+@given(st.lists(CANDIDATES, max_size=12), st.floats(0, 2 * NOW))
+def test_without_recency_no_score_depends_on_the_time(found: list[Candidate], now: float) -> None:
+    assert {each.candidate.id: each.score for each in rank(found, now, 0.0)} == {
+        each.candidate.id: each.score for each in rank(found, NOW)
+    }
+
+
+@given(st.floats(0, 1e12), st.floats(0, 10))
+def test_age_never_takes_more_than_the_floor_leaves(at: float, recency: float) -> None:
+    [ranked] = rank([replace(FACT, at=at)], 1e12, recency)
+    assert 1 + 0.2 * recency <= ranked.why.recency <= 1 + recency
+
+
+@given(st.lists(CANDIDATES, max_size=12), st.integers(0, 15), st.sampled_from([0.0, 0.3, 1.0]))
+def test_diversity_chooses_k_different_ones_and_the_best_first(
+    found: list[Candidate], k: int, diversity: float
+) -> None:
+    ranked = rank(found, NOW)
+    chosen = diversify(ranked, k, diversity)
+    assert len({each.candidate.id for each in chosen}) == min(k, len(found))
+    assert all(each in ranked for each in chosen)
+    if diversity == 0.0:
+        assert chosen == ranked[:k]
+    elif chosen and diversity < 1.0:
+        assert chosen[0].score == ranked[0].score
+
+
+@given(st.lists(st.sampled_from(["red ink", "Ink, red!", "paper", "?", ""]), max_size=20))
+def test_collapsing_counts_everything_once(texts: list[str]) -> None:
+    kept = collapse(told(*texts))
+    assert sum(each.seen for each in kept) == len(texts)
+    told_once = [frozenset(re.findall(r"\w+", each.candidate.text.lower())) for each in kept]
+    worded = [words for words in told_once if words]
+    assert len(worded) == len(set(worded))

@@ -1,11 +1,13 @@
 """record_events: the events of a run as a list with questions."""
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from stretto import Engine, Workflow
+from stretto import Engine, Step, Task, Workflow
+from stretto.agents.agent import FunctionAgent
 from stretto.testing import FakeAgent, Recording, record_events
 
 FLOW = Workflow.from_dict(
@@ -76,3 +78,15 @@ async def test_another_stream_of_a_graph_is_refused() -> None:
     graph: Any = FLOW.compile(agents=agents())
     with pytest.raises(TypeError, match="is no event of a run; give engine.stream"):
         await record_events(graph.astream({"input": {}}, stream_mode="updates"))
+
+
+async def test_an_outline_has_no_text_that_a_reset_took_back() -> None:
+    async def again(task: Task) -> AsyncIterator[str]:
+        yield "Wrong"
+        task.notify("reset", {"reason": "fallback"})
+        yield "Right"
+
+    flow = Workflow(name="again", steps=(Step(id="say", agent="again"),))
+    graph: Any = flow.compile(agents=[FunctionAgent(again, name="again")])
+    events = await record_events(graph.astream({"input": {}}, stream_mode="custom"))
+    assert [line for line in events.outline() if "stream" in line] == ["agent_stream say: Right"]

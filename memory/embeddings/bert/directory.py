@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from stretto.memory.embeddings.bert.model import Bert
 
 BATCH = 32
+SHORTEST = 3
+"""Tokens: begin, one piece of a word, and end."""
 KNOWN_MODULES = ("Transformer", "Pooling", "Normalize")
 FILES = ("config.json", "vocab.txt", "model.safetensors")
 
@@ -55,9 +57,11 @@ class SentenceModel:
         self._bert = _bert(path)
         if max(vocabulary.values()) >= self._bert.shape.vocab_size:
             raise ValueError("vocab.txt has more words than config.json says")
-        longest = _read(path / "sentence_bert_config.json").get("max_seq_length")
         most = self._bert.shape.max_position_embeddings
-        self._limit = min(longest or most, most)
+        longest = _read(path / "sentence_bert_config.json").get("max_seq_length") or most
+        if not isinstance(longest, int) or longest < SHORTEST:
+            raise ValueError(f"its max_seq_length is {longest}, no room for a word")
+        self._limit = min(longest, most)
         self._takes_first = _takes_first(path)
 
     def embed(self, texts: Sequence[str]) -> list[list[float]]:
@@ -75,7 +79,10 @@ class SentenceModel:
     def _pooled(self, tokens: Sequence[Sequence[int]]) -> list[list[float]]:
         import numpy as np
 
-        states, mask = self._bert.forward(tokens)
+        from stretto.memory.embeddings.bert.threads import ONE_THREAD
+
+        with ONE_THREAD:
+            states, mask = self._bert.forward(tokens)
         if self._takes_first:
             pooled = states[:, 0]
         else:
@@ -86,18 +93,24 @@ class SentenceModel:
         return found
 
 
-def _read(path: Path) -> Any:
+def _read(path: Path, kind: type[dict[str, Any]] | type[list[Any]] = dict) -> Any:
     """Give the content of a JSON file, nothing if there is none."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return {}
+        return kind()
     except ValueError as error:
         raise ValueError(f"{path.name} is damaged ({error})") from None
+    if not isinstance(content, kind):
+        raise ValueError(f"{path.name} is damaged (no {kind.__name__} is in it)")
+    return content
 
 
 def _vocabulary(path: Path) -> dict[str, int]:
-    lines = (path / "vocab.txt").read_text(encoding="utf-8").split("\n")
+    try:
+        lines = (path / "vocab.txt").read_text(encoding="utf-8").split("\n")
+    except ValueError as error:
+        raise ValueError(f"vocab.txt is damaged ({error})") from None
     words = lines[:-1] if lines[-1] == "" else lines
     vocabulary = {word: number for number, word in enumerate(words)}
     for marker in ("[UNK]", "[CLS]", "[SEP]"):
@@ -120,6 +133,10 @@ def _bert(path: Path) -> "Bert":
         shape = Shape(**{name: config[name] for name in names if name in config})
     except TypeError as error:
         raise ValueError(f"config.json is incomplete ({error})") from None
+    if shape.hidden_size < 1 or shape.num_attention_heads not in range(1, shape.hidden_size + 1):
+        raise ValueError("config.json has no heads or no size")
+    if shape.hidden_size % shape.num_attention_heads:
+        raise ValueError("config.json divides its size into heads of unequal size")
     try:
         weights = read_weights(path / "model.safetensors")
     except (ValueError, KeyError, TypeError) as error:
@@ -135,7 +152,7 @@ def _bert(path: Path) -> "Bert":
 
 def _takes_first(path: Path) -> bool:
     """Tell whether the first state is the vector, else their mean; refuse any other way."""
-    modules: list[dict[str, Any]] = _read(path / "modules.json") or []
+    modules: list[dict[str, Any]] = _read(path / "modules.json", list)
     for module in modules:
         kind = module["type"].rpartition(".")[2]
         if kind not in KNOWN_MODULES:
@@ -145,7 +162,12 @@ def _takes_first(path: Path) -> bool:
     chosen = [
         name for name, on in config.items() if name.startswith("pooling_mode_") and on is True
     ]
-    known = {"pooling_mode_mean_tokens": False, "pooling_mode_cls_token": True}
+    if "pooling_mode" in config:  # newer versions write one word
+        chosen.append(f"pooling_mode_{config['pooling_mode']}")
+    known = {
+        **dict.fromkeys(("pooling_mode_mean_tokens", "pooling_mode_mean"), False),
+        **dict.fromkeys(("pooling_mode_cls_token", "pooling_mode_cls"), True),
+    }
     if len(chosen) > 1 or (chosen and chosen[0] not in known):
         raise ValueError(
             f"its pooling is {', '.join(chosen)}; only the mean or the first state can be run"

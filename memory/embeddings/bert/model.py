@@ -96,8 +96,12 @@ class Bert:
         return joined
 
     def _dense(self, name: str, states: Floats) -> Floats:
-        made: Floats = states @ self._weights[f"{name}.weight"].T + self._weights[f"{name}.bias"]
-        return made
+        weights = self._weights[f"{name}.weight"]
+        # One product of all tokens, not one per text, and with the weights first: for batches and
+        # for a short question it takes half as long.
+        made = weights @ states.reshape(-1, states.shape[-1]).T
+        rows: Floats = np.ascontiguousarray(made.T) + self._weights[f"{name}.bias"]
+        return rows.reshape(*states.shape[:-1], len(weights))
 
     def _normal(self, name: str, states: Floats) -> Floats:
         centred: Any = states - states.mean(-1, keepdims=True)
@@ -113,11 +117,14 @@ def gelu(x: Floats) -> Floats:
     The error function is that of Abramowitz and Stegun, "Handbook of Mathematical Functions",
     1964, 7.1.26: right to 1.5e-7, which is what 32 bits tell apart.
     """
-    size: Any = np.abs(x) * sqrt(0.5)
-    t = 1 / (1 + 0.3275911 * size)
-    total: Any = np.zeros_like(x)
+    size: Any = np.abs(x)
+    far = size * sqrt(0.5)
+    t = 1 / (1 + 0.3275911 * far)
+    beyond: Any = np.zeros_like(x)
     for factor in (1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592):
-        total = (total + factor) * t
-    part: Any = np.copysign(1 - total * np.exp(-size * size), x)
-    below: Floats = x * (1 + part) / 2
+        beyond += factor
+        beyond *= t
+    far *= -far
+    beyond *= np.exp(far)
+    below: Floats = np.maximum(x, 0) - size * beyond / 2
     return below

@@ -34,6 +34,8 @@ def read_weights(path: Path) -> dict[str, Floats]:
     if not 2 <= size <= len(content) - 8:
         raise ValueError("it is cut off or not a file of safetensors")
     header = json.loads(content[8 : 8 + size].tobytes())
+    if not isinstance(header, dict):
+        raise ValueError("it has no list of tensors")
     body = content[8 + size :]
     weights: dict[str, Floats] = {}
     for name, told in header.items():

@@ -62,9 +62,9 @@ class RunDesk:
 
         """
         launcher, run_id = self._launcher, row.run_id
-        launcher.graph(workflow)
-        await launcher.prepare(workflow)
-        await launcher.reach(workflow)
+        launcher.readiness.graph(workflow)
+        await launcher.readiness.prepare(workflow)
+        await launcher.readiness.reach(workflow)
         await self._archive.keep(workflow)
         lease = launcher.lease(run_id)
         if await self._records.create_run(row):

@@ -228,7 +228,7 @@ class Engine(Registration):
 
     def _changed(self) -> None:
         if self._room is not None:
-            self._room.launcher.forget_graphs()
+            self._room.launcher.readiness.forget()
 
     def _opened(self) -> EngineRoom:
         if self._room is None:

@@ -244,6 +244,7 @@ class Execution:
             if record.get("status") == "completed"
         }
         try:
-            await self.resources.records.learn(self.workflow.id, measured, self.health.take())
+            with self.health.taken() as rows:
+                await self.resources.records.learn(self.workflow.id, measured, rows)
         except ConfigurationError as error:  # an estimate is not worth a result
             logger.warning("nothing was learned from run %s: %s", self.row.run_id, error)

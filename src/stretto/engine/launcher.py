@@ -5,27 +5,23 @@ import contextlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
-from stretto.agents.agent import OpenModel, PreparedAgent
+from stretto.agents.agent import OpenModel
 from stretto.agents.dispatch import Dispatcher, Gate
 from stretto.engine.archive import Archive
-from stretto.engine.endpoints import Endpoints
 from stretto.engine.execution import Execution
 from stretto.engine.figures import agent_figures
 from stretto.engine.lease import Lease
 from stretto.engine.log import EventLog
+from stretto.engine.readiness import Readiness
 from stretto.engine.records import RunRow
 from stretto.engine.resources import Resources
 from stretto.engine.result import RunResult
 from stretto.errors import ConfigurationError
-from stretto.graphs.builder import Graph
-from stretto.graphs.compile import compile_workflow
-from stretto.graphs.crew import agents_needed, agents_required
 from stretto.graphs.runtime import PRIORITIES, Services
 from stretto.graphs.spec import Workflow
 
-T = TypeVar("T")
 STOP_CHECK_SECONDS = 0.5
 
 
@@ -53,10 +49,6 @@ class Active:
     async def ended(self) -> None:
         """Wait until the run has ended and that is recorded."""
         await asyncio.wait([self.task])
-
-
-MAX_GRAPHS = 256
-"""Compiled workflows that are kept; chat messages may bring new ones without end."""
 
 
 class Launcher:
@@ -88,62 +80,12 @@ class Launcher:
         self.active: dict[str, Active] = {}
         self.on_end: Callable[[RunRow, RunResult], None] = lambda row, result: None
         """Called with every run and its result, before others can act on the run."""
-        self._find = find
-        self._open_model = open_model
-        self._graphs: dict[str, Graph] = {}
-        self._prepared: dict[str, bool] = {}
-        self._endpoints = Endpoints()
+        self.readiness = Readiness(resources.saver, services, find, open_model)
         self._closed = False
-
-    def forget_graphs(self) -> None:
-        """Compile anew from now on, because agents or workflows were added."""
-        self._graphs.clear()
-        self._prepared.clear()
 
     def lease(self, run_id: str) -> Lease:
         """Prepare the lease on a run."""
         return Lease(self.resources.leases, run_id)
-
-    def graph(self, workflow: Workflow) -> Graph:
-        """Give the compiled graph of a workflow.
-
-        Raises:
-            WorkflowInvalid: the workflow has faults.
-
-        """
-        digest = workflow.digest
-        if digest not in self._graphs:
-            graph = compile_workflow(
-                workflow,
-                checkpointer=self.resources.saver,
-                services=self.services,
-                find=self._find,
-            )
-            _keep(self._graphs, digest, graph)
-        return self._graphs[digest]
-
-    async def prepare(self, workflow: Workflow) -> None:
-        """Let every agent that a workflow may ask open what it needs, once.
-
-        Raises:
-            ConfigurationError: a model, a key or a prompt is not there.
-
-        """
-        if workflow.digest in self._prepared:
-            return
-        for agent in agents_needed(workflow, self.services.agents, self._find).values():
-            if isinstance(agent.target, PreparedAgent):
-                await agent.target.prepare(self._open_model)
-        _keep(self._prepared, workflow.digest, True)
-
-    async def reach(self, workflow: Workflow) -> None:
-        """See whether the models that a prepared workflow cannot do without can be reached.
-
-        Raises:
-            ConfigurationError: nothing listens at the endpoint of one.
-
-        """
-        await self._endpoints.check(agents_required(workflow, self.services.agents, self._find))
 
     async def launch(self, row: RunRow, workflow: Workflow, lease: Lease, entry: Any) -> None:
         """Start one entry into a run; the lease is held and is given back at its end.
@@ -154,8 +96,10 @@ class Launcher:
 
         """
         try:
-            graph = self.graph(workflow)
-            await self.prepare(workflow)  # in a process that goes on with a run, nobody has yet
+            graph = self.readiness.graph(workflow)
+            await self.readiness.prepare(
+                workflow
+            )  # in a process that goes on with a run, nobody has yet
             last = await self.resources.records.last_seq(row.run_id)
             if self._closed:
                 raise ConfigurationError("the engine is being closed; it starts no more runs")
@@ -233,15 +177,8 @@ class Launcher:
         self._closed = True
         await asyncio.gather(*(self.stop(run_id) for run_id in tuple(self.active)))
         self.services.agents.close()
-        with contextlib.suppress(ConfigurationError):  # what runs that were cancelled have taught
-            await self.resources.records.learn("", {}, self.services.health.take())
-
-
-def _keep(known: dict[str, T], digest: str, value: T) -> None:
-    """Keep what is known of a workflow, and forget the oldest where that would be too many."""
-    if len(known) >= MAX_GRAPHS:
-        del known[next(iter(known))]
-    known[digest] = value
+        with contextlib.suppress(ConfigurationError), self.services.health.taken() as rows:
+            await self.resources.records.learn("", {}, rows)  # of runs that were cancelled, too
 
 
 async def _stop_when_asked(active: Active) -> None:

@@ -35,7 +35,8 @@ class Recording(list[RunEvent]):
         """Write one line per event, without times and ids, for snapshots.
 
         A line has the type and the step's path, ``#2`` for a second attempt, and the code of an
-        error. What a step streams in a row is one line with the text.
+        error. What a step streams in a row is one line with the text, as readers have it in the
+        end: without what a reset took back.
         """
         lines: list[str] = []
         text, streaming = "", None
@@ -53,6 +54,8 @@ class Recording(list[RunEvent]):
                 lines.pop()
             else:
                 text, streaming = "", line
+            if event.data.get("kind") == "reset":  # readers drop what they had
+                text = ""
             text += str(event.data.get("content", ""))
             lines.append(f"{line}: {text}")
         return lines

@@ -4,6 +4,7 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NotRequired
+from uuid import uuid4
 
 import pytest
 from langgraph.config import get_store
@@ -17,6 +18,11 @@ from langgraph.store.base import BaseStore, GetOp, Op, PutOp, SearchOp
 from typing_extensions import TypedDict
 
 from stretto import AgentRegistry, Step, Task, Workflow, agent
+from stretto.errors import ConfigurationError, MemoryFault
+from stretto.memory.backend.opening import open_backend
+from stretto.memory.backend.types import Point
+from stretto.memory.item import MemoryItem, Scope
+from stretto.memory.lexical import LexicalEncoder
 from stretto.memory.store import QdrantStore, open_store
 from tests.memory.store.stores import Letters
 
@@ -155,6 +161,45 @@ async def test_an_opened_store_takes_its_embedder_along(tmp_path: Path) -> None:
         await store.aput(("words",), "k", {"text": "tea"})
         found = await store.asearch((), query="eat")
         assert (found[0].score or 0) > 0.3
+
+
+def test_what_memory_remembers_is_no_value_of_the_store(tmp_path: Path) -> None:
+    backend = open_backend(tmp_path)
+    scope = Scope(tenant="acme", user="ann")
+    item = MemoryItem(str(uuid4()), "Ann drinks tea", 1.0, 1.0, scope)
+    point = Point(item.id, item.to_payload(), LexicalEncoder().encode(item.text))
+    backend.upsert([point]).result()
+    with QdrantStore(backend, ttl={"sweep_interval_minutes": 1}) as store:
+        assert store.search(()) == store.search((), query="tea") == store.list_namespaces() == []
+        store.put(scope.namespace(), "k", {"text": "tea"})
+        assert [found.key for found in store.search(scope.namespace(), query="tea")] == ["k"]
+        assert store.list_namespaces() == [("tenant=acme", "user=ann")]
+        store.delete(scope.namespace(), "k")
+        assert store.sweep_ttl() == 0
+        assert [record.id for record in backend.retrieve([item.id]).result()] == [item.id]
+
+
+@pytest.mark.parametrize("settings", [{"embedder": "nobody"}, {"index": {"embed": "nobody"}}])
+def test_an_embedder_that_is_not_known_is_refused_at_opening(
+    tmp_path: Path, settings: dict[str, Any]
+) -> None:
+    with pytest.raises(ConfigurationError, match="the embedder 'nobody' cannot be used"):
+        open_store(tmp_path, **settings)
+
+
+def test_a_closed_store_says_so(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    store.put(("words",), "k", {})
+    store.close()
+    with pytest.raises(MemoryFault, match="closed"):
+        store.get(("words",), "k")
+
+
+def test_a_server_that_is_away_is_told_in_one_sentence(tmp_path: Path) -> None:
+    with open_store(tmp_path, "http://127.0.0.1:9") as store:
+        with pytest.raises(MemoryFault) as told:
+            store.get(("words",), "k")
+    assert told.value.code == "memory_unreachable"
 
 
 def test_opening_a_store_touches_no_file(tmp_path: Path) -> None:

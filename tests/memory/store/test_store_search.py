@@ -1,9 +1,11 @@
 """Searches: pages, words, meaning, and what fills the end."""
 
+import random
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
+import time_machine
 from langchain_core.embeddings import Embeddings
 from langgraph.store.base import BaseStore, PutOp, SearchOp
 from langgraph.store.memory import InMemoryStore
@@ -131,13 +133,18 @@ def test_words_of_any_script_are_found(qdrant: BaseStore, language: str, text: s
     assert keys(qdrant, query=text)[0] == language
 
 
-def test_pages_of_a_query_make_up_the_whole_with_many_of_one_score(qdrant: BaseStore) -> None:
-    count = 3 * 4 * FIRST_LOOK
-    qdrant.batch([PutOp(NOTES, f"{n:03}", {"text": "the same words"}) for n in range(count)])
-    whole = keys(qdrant, query="same", limit=count)
-    pages = [keys(qdrant, query="same", limit=7, offset=offset) for offset in range(0, count, 7)]
-    assert [key for page in pages for key in page] == whole
-    assert set(whole) == {f"{n:03}" for n in range(count)}
+def test_pages_of_a_query_make_up_the_whole_with_many_of_one_score(opened: Opener) -> None:
+    count = 6 * FIRST_LOOK
+    days = random.Random(1).sample(range(1, 1000), count)
+    for number, day in enumerate(days):
+        # Each store has its own clock, so that the newest are not those that were written last.
+        with time_machine.travel(day * 86_400, tick=False):
+            opened().put(NOTES, f"{number}", {"text": "identical twins"})
+    store = opened()
+    newest = [f"{number}" for number in sorted(range(count), key=lambda number: -days[number])]
+    assert keys(store, query="twins", limit=count) == newest
+    pages = [keys(store, query="twins", limit=7, offset=offset) for offset in range(0, count, 7)]
+    assert [key for page in pages for key in page] == newest
 
 
 def test_a_score_does_not_depend_on_the_page(qdrant: BaseStore) -> None:
@@ -253,6 +260,19 @@ def test_every_text_of_a_value_counts_however_many_there_are(opened: Opener) -> 
     assert min(same) >= 0.5
 
 
+def test_no_value_is_crowded_out_by_the_many_texts_of_another(opened: Opener) -> None:
+    store = opened(embedder=Letters(), index={"fields": ["texts[*]"]})
+    for number in range(2 * FIRST_LOOK):
+        text = "genre eat" if number < 3 else "genre eat bike"
+        store.put(NOTES, f"anagram {number}", {"texts": [text]})
+    store.put(NOTES, "many", {"texts": ["green tea, a bike and a dog"] * 30})
+    store.put(NOTES, "one", {"texts": ["green tea and zzzz zzzz"]})
+    page = [(item.key, item.score) for item in store.search((), query="green tea", limit=2)]
+    whole = [(item.key, item.score) for item in store.search((), query="green tea", limit=999)]
+    assert {key for key, _ in page} == {"many", "one"}
+    assert page == whole[:2]
+
+
 def test_words_and_meaning_are_ranked_together(opened: Opener) -> None:
     store = opened(embedder=Letters())
     store.put(NOTES, "both", {"text": "green tea"})
@@ -268,24 +288,26 @@ def test_words_and_meaning_are_ranked_together(opened: Opener) -> None:
 
 
 def test_pages_of_words_and_meaning_make_up_the_whole(opened: Opener) -> None:
-    store = opened(embedder=Letters())
-    words = ["tea", "eat", "ate", "coffee", "green", "greener"]
-    count = 2 * 4 * FIRST_LOOK + 11
-    store.batch(
-        [
-            PutOp(NOTES, f"{n:03}", {"text": f"{words[n % 6]} {words[n % 5]} {n % 17}"})
-            for n in range(count)
-        ]
-    )
-    whole = [(i.key, i.score) for i in store.search((), query="green tea", limit=count)]
-    paged = [
-        (item.key, item.score)
-        for offset in range(0, count, 9)
-        for item in store.search((), query="green tea", limit=9, offset=offset)
-    ]
-    assert [key for key, _ in paged] == [key for key, _ in whole]
-    assert [score for _, score in paged] == pytest.approx([score for _, score in whole])
-    assert len({key for key, _ in whole}) == count
+    store = opened(embedder=Letters(), index={"fields": ["texts[*]"]})
+    drawn, count = random.Random(1), 4 * FIRST_LOOK
+    words = ["tea", "eat", "ate", "coffee", "green", "greener", "genre", "bike", "a dog"]
+
+    def texts() -> list[str]:
+        return [" ".join(drawn.choices(words, k=2)) for _ in range(drawn.randint(1, 9))]
+
+    store.batch([PutOp(NOTES, f"{number}", {"texts": texts()}) for number in range(count)])
+    for query in ("green tea", "dog"):
+        # All of the values are read here, so that nothing has to be looked up or proved.
+        whole = store.search((), query=query, limit=20 * count)
+        for size in (1, 5):
+            paged = [
+                item
+                for offset in range(0, count, size)
+                for item in store.search((), query=query, limit=size, offset=offset)
+            ]
+            assert [item.key for item in paged] == [item.key for item in whole]
+            found = [item.score for item in paged]
+            assert found == pytest.approx([item.score for item in whole], abs=1e-6)
 
 
 async def test_a_batch_embeds_everything_at_once(opened: Opener) -> None:

@@ -1,0 +1,160 @@
+"""``Memory`` as an application uses it: how fast it recalls and remembers, and what that takes."""
+
+import asyncio
+import os
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from statistics import median
+
+from benchmarks.memory.figures import Figure, percentile, timed
+from stretto.memory.item import Scope
+from stretto.memory.recollection import Memory, NewItem, Turn
+
+DIMS = 384
+TERMS, WORDS, ASKED = 20_000, 20, 5
+TENANTS = 50
+LARGEST = "t0"
+"""The tenant that has 27% of everything."""
+TURNS = 20
+RECALLS, REMEMBERED = 400, 400
+NODES, ROUNDS = 50, 20
+LIMITS: dict[tuple[int, str], tuple[float, float]] = {
+    (10_000, "lexical"): (0.5, 3),
+    (10_000, "hybrid"): (1, 4),
+    (100_000, "hybrid"): (6, 15),
+}
+
+
+class FreeEmbedder:
+    """Vectors that cost nothing: what is left is what recall itself costs."""
+
+    name, dims, fingerprint = "free", DIMS, "free"
+
+    def __init__(self) -> None:
+        self._vectors = [[random.uniform(-1, 1) for _ in range(DIMS)] for _ in range(997)]
+
+    def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        """Give each text one of a few vectors."""
+        return [self._vectors[hash(text) % len(self._vectors)] for text in texts]
+
+
+def measure(folder: Path, size: int) -> list[Figure]:
+    """Measure a memory of ``size`` items, half of them facts and half turns of conversations."""
+    figures = asyncio.run(_measure(folder / "lexical", size, None))
+    return figures + asyncio.run(_measure(folder / "hybrid", size, FreeEmbedder()))
+
+
+async def _measure(folder: Path, size: int, embedder: FreeEmbedder | None) -> list[Figure]:
+    random.seed(size)
+    kind = "hybrid" if embedder else "lexical"
+    case, limits = f"{size:,} items, {kind}", LIMITS.get((size, kind), (None, None))
+    async with Memory(folder, embedder=embedder, on_error="raise") as memory:
+        facts, turns = await _fill(memory, size)
+        figures = [
+            Figure(case, "remember_many, items per second", facts, 3_000, "≥"),
+            Figure(case, "conversations, turns per second", turns),
+            Figure(case, "bytes on disk per item, log aside", _bytes(folder) / size, 3_072),
+        ]
+        for named, neighbours in (("recall", 0), ("recall with neighbours", 1)):
+            largest = size > 10_000
+
+            async def ask(near: int = neighbours, all_of: bool = largest) -> None:
+                tenant = LARGEST if all_of else _tenant()
+                await memory.recall(_text(ASKED), scope=Scope(tenant), neighbours=near)
+
+            figures += await _repeated(f"{case}, {named}", ask, RECALLS, limits)
+            limits = None, None
+
+        async def remember() -> None:
+            await memory.remember(_text(WORDS), scope=Scope(_tenant()))
+
+        figures += await _repeated(f"{case}, remember", remember, REMEMBERED, (None, None))
+        return figures + await _nodes(memory, case)
+
+
+async def _fill(memory: Memory, size: int) -> tuple[float, float]:
+    """Remember everything; give facts and turns per second."""
+    items = [NewItem(_text(WORDS), scope=Scope(_tenant())) for _ in range(size // 2)]
+    talks = [_talk() for _ in range(size // 2 // TURNS)]
+    begin = time.perf_counter()
+    await memory.remember_many(items)
+    between = time.perf_counter()
+    for talk in talks:
+        await memory.remember_conversation(talk, scope=Scope(_tenant()))
+    end = time.perf_counter()
+    return len(items) / (between - begin), len(talks) * TURNS / (end - between)
+
+
+def _talk() -> list[Turn]:
+    return [Turn(f"user{n % 2}", _text(WORDS)) for n in range(TURNS)]
+
+
+def _text(words: int) -> str:
+    """Give a text in which few words are frequent and most are rare."""
+    return " ".join(f"word{int(TERMS * random.random() ** 3)}" for _ in range(words))
+
+
+def _tenant() -> str:
+    return f"t{int(TENANTS * random.random() ** 3)}"
+
+
+async def _repeated(
+    case: str,
+    work: Callable[[], Awaitable[None]],
+    times: int,
+    limits: tuple[float | None, float | None],
+) -> list[Figure]:
+    """Do something again and again; give its wall times, and the CPU time of all threads."""
+    wall: list[float] = []
+    cpu: list[float] = []
+    for _ in range(times):
+        began, used = time.perf_counter(), time.process_time()
+        await work()
+        wall.append(time.perf_counter() - began)
+        cpu.append(time.process_time() - used)
+    return [*timed(case, wall, *limits), Figure(case, "ms of CPU, p50", median(cpu) * 1e3)]
+
+
+async def _nodes(memory: Memory, case: str) -> list[Figure]:
+    """Let 50 nodes remember and recall at once, and see how late the event loop gets."""
+    case = f"{case}, {NODES} nodes remember and recall"
+    async with _watched() as late:
+        lost = sum(await asyncio.gather(*(_node(memory, number) for number in range(NODES))))
+    return [
+        Figure(case, "lost", lost, 0),
+        Figure(case, "ms the loop stalls, p99", percentile(late, 0.99) * 1e3),
+        Figure(case, "ms the loop stalls, worst", max(late) * 1e3, 20),
+    ]
+
+
+async def _node(memory: Memory, number: int) -> int:
+    lost, scope = 0, Scope(tenant="nodes", user=f"u{number}")
+    for turn in range(ROUNDS):
+        item = await memory.remember(f"mark{turn} {_text(WORDS)}", scope=scope)
+        found = await memory.recall(f"mark{turn}", scope=scope)
+        lost += item.id not in {each.item.id for each in found.items}
+    return lost
+
+
+@asynccontextmanager
+async def _watched() -> AsyncIterator[list[float]]:
+    late: list[float] = []
+
+    async def probe() -> None:
+        while True:
+            began = time.perf_counter()
+            await asyncio.sleep(0.001)
+            late.append(time.perf_counter() - began - 0.001)
+
+    watching = asyncio.create_task(probe())
+    yield late
+    watching.cancel()
+
+
+def _bytes(folder: Path) -> int:
+    """Give what the files take on the disk, but for the log, whose size is bounded."""
+    files = (Path(at, name) for at, _, names in os.walk(folder) for name in names)
+    return sum(path.stat().st_blocks * 512 for path in files if path.parent.name != "wal")
