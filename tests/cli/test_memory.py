@@ -11,6 +11,7 @@ import pytest
 
 from tests.cli.test_display import on_terminal
 from tests.fakes.holding import held
+from tests.fakes.qdrant_server import qdrant_server
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -215,6 +216,30 @@ def test_a_server_that_is_away_ends_in_a_message(stretto: Command) -> None:
         assert (done.returncode, done.stdout) == (1, "")
         assert "127.0.0.1:9" in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_a_server_has_the_memory_of_all_processes(stretto: Command, project: Path) -> None:
+    with qdrant_server() as server:
+        there = {"QDRANT_URL": server.url}
+        assert stretto("memory", "remember", "Ann likes tea.", **there).returncode == 0
+        found = stretto("memory", "recall", "tea", **there)
+        doctor = stretto("doctor", **there)
+    assert [row[4] for row in lines_of(found)] == ["Ann likes tea."]
+    (line,) = [x for x in doctor.stdout.splitlines() if x.split()[1] == "memory"]
+    assert (line[:2], server.url in line, "1 items" in line) == ("ok", True, True)
+
+
+def test_old_episodes_are_summed_up(stretto: Command) -> None:
+    for number, what in enumerate(("Pump 4 leaks", "Pump 4 was mended")):
+        stretto("run", "tell.yaml", "-i", f"title={what}", "--run-id", f"r{number}")
+        assert stretto("memory", "remember", "--run", f"r{number}").returncode == 0
+    done = stretto("memory", "consolidate", "--model", "offline", "--older-than", "0")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr.startswith("1 summaries, 0 contradictions")
+    (row,) = lines_of(stretto("memory", "recall", "pump", "--kind", "summary"))
+    assert "Pump 4 leaks" in row[4]
+    again = stretto("memory", "consolidate", "--model", "offline", "--older-than", "0")
+    assert again.stderr.startswith("0 summaries")
 
 
 def test_a_folder_of_something_else_is_refused(stretto: Command, project: Path) -> None:

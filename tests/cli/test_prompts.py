@@ -81,8 +81,10 @@ def test_shipped_prompts_are_listed(stretto: Command) -> None:
     prompt = load_prompt("account_advice")
     assert [prompt.name, prompt.version, " ".join(prompt.values), prompt.description] in rows
     assert not any(row[0].startswith("_") for row in rows)
-    (entry,) = json.loads(stretto("list", "prompts", "--json").stdout)
-    assert entry["values"]["level"] == "low, medium, high or critical"
+    entries = json.loads(stretto("list", "prompts", "--json").stdout)
+    values = {entry["name"]: entry["values"] for entry in entries}
+    assert list(values) == ["account_advice", "memory_contradiction", "memory_summary"]
+    assert values["account_advice"]["level"] == "low, medium, high or critical"
 
 
 def test_a_workflow_is_shown_as_json_too(stretto: Command) -> None:

@@ -13,6 +13,7 @@ from langgraph.store.memory import InMemoryStore
 
 from stretto import Engine, RunEvent, Step, Task, Workflow, agent
 from stretto.agents.crm import crm_agents
+from stretto.agents.llm import LLMAgent
 from stretto.agents.shipped import shipped_agents
 from stretto.config import Settings
 from stretto.memory.item import Scope
@@ -141,6 +142,25 @@ async def test_a_compiled_graph_has_no_store_unless_it_is_given_one(tmp_path: Pa
 
 async def events_of(engine: Engine, run_id: str) -> list[RunEvent]:
     return [event async for event in engine.events(run_id)]
+
+
+async def test_tools_of_a_model_reach_the_memory_of_the_runs_person(tmp_path: Path) -> None:
+    clerk = LLMAgent("clerk", "{{ask}}", "offline", tools=["recall", "remember"])
+    keeps = flow("keeps", "clerk", ask="remember(text='Ann likes green tea.')")
+    looks = flow("looks", "clerk", ask="recall(query='tea')")
+    ann, bob = {"user": "ann"}, {"user": "bob"}
+    async with Engine([clerk], home=tmp_path) as engine:
+        await engine.run(keeps, context=ann)
+        mine = await engine.run(looks, context=ann)
+        theirs = await engine.run(looks, context=bob)
+        events = await events_of(engine, mine.run_id)
+    assert "Ann likes green tea." in mine.output["text"]
+    assert theirs.output["text"] == "Nothing is known about that."
+    told = [event.data for event in events if event.data.get("kind")]
+    assert [(data["kind"], data["tool"]) for data in told] == [
+        ("tool_call", "recall"),
+        ("tool_result", "recall"),
+    ]
 
 
 async def test_the_history_of_an_account_is_remembered_once(tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def recall(
     json_form: AsJson = False,
     home: Home = None,
 ) -> None:
-    """Look up what is known, the most telling last in time order."""
+    """Look up what is known, the best first."""
     given: dict[str, Any] = {"k": k, "kinds": kind or None, "subject": subject, "key": key}
     given |= {"as_of": moment(as_of), "since": moment(since), "until": moment(until)}
     given |= {"scope": scope_of(tenant, user), "neighbours": neighbours}
