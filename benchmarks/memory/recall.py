@@ -14,7 +14,7 @@ from stretto.memory.item import Scope
 from stretto.memory.recollection import Memory, NewItem, Turn
 
 DIMS = 384
-TERMS, WORDS, ASKED = 20_000, 20, 5
+TERMS, ASKED = 20_000, 5
 TENANTS = 50
 LARGEST = "t0"
 """The tenant that has 27% of everything."""
@@ -63,13 +63,13 @@ async def _measure(folder: Path, size: int, embedder: FreeEmbedder | None) -> li
 
             async def ask(near: int = neighbours, all_of: bool = largest) -> None:
                 tenant = LARGEST if all_of else _tenant()
-                await memory.recall(_text(ASKED), scope=Scope(tenant), neighbours=near)
+                await memory.recall(_words(ASKED), scope=Scope(tenant), neighbours=near)
 
             figures += await _repeated(f"{case}, {named}", ask, RECALLS, limits)
             limits = None, None
 
         async def remember() -> None:
-            await memory.remember(_text(WORDS), scope=Scope(_tenant()))
+            await memory.remember(_text(), scope=Scope(_tenant()))
 
         figures += await _repeated(f"{case}, remember", remember, REMEMBERED, (None, None))
         return figures + await _nodes(memory, case)
@@ -77,7 +77,7 @@ async def _measure(folder: Path, size: int, embedder: FreeEmbedder | None) -> li
 
 async def _fill(memory: Memory, size: int) -> tuple[float, float]:
     """Remember everything; give facts and turns per second."""
-    items = [NewItem(_text(WORDS), scope=Scope(_tenant())) for _ in range(size // 2)]
+    items = [NewItem(_text(), scope=Scope(_tenant())) for _ in range(size // 2)]
     talks = [_talk() for _ in range(size // 2 // TURNS)]
     begin = time.perf_counter()
     await memory.remember_many(items)
@@ -89,12 +89,16 @@ async def _fill(memory: Memory, size: int) -> tuple[float, float]:
 
 
 def _talk() -> list[Turn]:
-    return [Turn(f"user{n % 2}", _text(WORDS)) for n in range(TURNS)]
+    return [Turn(f"user{n % 2}", _text()) for n in range(TURNS)]
 
 
-def _text(words: int) -> str:
-    """Give a text in which few words are frequent and most are rare."""
-    return " ".join(f"word{int(TERMS * random.random() ** 3)}" for _ in range(words))
+def _text() -> str:
+    return _words(random.randint(6, 34))
+
+
+def _words(number: int) -> str:
+    """Give words of which few are frequent and most are rare."""
+    return " ".join(f"word{int(TERMS * random.random() ** 3)}" for _ in range(number))
 
 
 def _tenant() -> str:
@@ -133,7 +137,7 @@ async def _nodes(memory: Memory, case: str) -> list[Figure]:
 async def _node(memory: Memory, number: int) -> int:
     lost, scope = 0, Scope(tenant="nodes", user=f"u{number}")
     for turn in range(ROUNDS):
-        item = await memory.remember(f"mark{turn} {_text(WORDS)}", scope=scope)
+        item = await memory.remember(f"mark{turn} {_text()}", scope=scope)
         found = await memory.recall(f"mark{turn}", scope=scope)
         lost += item.id not in {each.item.id for each in found.items}
     return lost

@@ -1,7 +1,7 @@
 """One score of what was found by words, by its episode, and by meaning."""
 
 from collections.abc import Sequence
-from statistics import fmean, pstdev
+from math import fsum, sqrt
 
 from stretto.memory.ranking.candidates import Candidate, Explanation, Ranked
 
@@ -28,11 +28,14 @@ def rank(candidates: Sequence[Candidate], now: float, recency: float = 0.0) -> l
 
     """
     relevances = _relevances(candidates)
-    ranked = [_weighed(c, r, now, recency) for c, r in zip(candidates, relevances, strict=True)]
-    best = max((each.score for each in ranked), default=0.0)
-    scale = 1 / best if best > 1 else 1.0
-    scaled = [Ranked(each.candidate, each.score * scale, each.why) for each in ranked]
-    return sorted(scaled, key=lambda each: (-each.score, -each.candidate.at, each.candidate.id))
+    weights = [_weights(candidate, now, recency) for candidate in candidates]
+    scores = [r * weight * age for r, (weight, age) in zip(relevances, weights, strict=True)]
+    scale = max(1.0, max(scores, default=0.0))
+    ranked = [
+        Ranked(c, score / scale, Explanation(c.lexical, c.episode, c.dense, relevance, *weight))
+        for c, score, relevance, weight in zip(candidates, scores, relevances, weights, strict=True)
+    ]
+    return sorted(ranked, key=lambda each: (-each.score, -each.candidate.at, each.candidate.id))
 
 
 def _relevances(candidates: Sequence[Candidate]) -> list[float]:
@@ -49,7 +52,8 @@ def _relevances(candidates: Sequence[Candidate]) -> list[float]:
 
 def _standard(values: Sequence[float]) -> list[float]:
     """Bring values to mean 0 and deviation 1; equal ones to 0."""
-    mean, deviation = fmean(values), pstdev(values)
+    mean = fsum(values) / len(values)
+    deviation = sqrt(fsum((value - mean) ** 2 for value in values) / len(values))
     return [(value - mean) / deviation if deviation > 1e-12 else 0.0 for value in values]
 
 
@@ -58,11 +62,10 @@ def _from_0_to_1(values: Sequence[float]) -> list[float]:
     return [(value - low) / (high - low) if high > low else 1.0 for value in values]
 
 
-def _weighed(candidate: Candidate, relevance: float, now: float, recency: float) -> Ranked:
+def _weights(candidate: Candidate, now: float, recency: float) -> tuple[float, float]:
+    """Give the factors for importance and for age."""
     importance = 1 + IMPORTANCE_WEIGHT * candidate.importance
+    if not recency:
+        return importance, 1.0
     halvings = max(now - candidate.at, 0.0) / HALF_LIFE_SECONDS
-    age = 1 + recency * max(0.5**halvings, RECENCY_FLOOR)
-    why = Explanation(
-        candidate.lexical, candidate.episode, candidate.dense, relevance, importance, age
-    )
-    return Ranked(candidate, relevance * importance * age, why)
+    return importance, 1 + recency * max(0.5**halvings, RECENCY_FLOOR)
