@@ -3,6 +3,8 @@
 import asyncio
 import os
 import random
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -21,6 +23,7 @@ LARGEST = "t0"
 TURNS = 20
 RECALLS, REMEMBERED = 400, 400
 NODES, ROUNDS = 50, 20
+IMPORTS = 7
 LIMITS: dict[tuple[int, str], tuple[float, float]] = {
     (10_000, "lexical"): (0.5, 3),
     (10_000, "hybrid"): (1, 4),
@@ -156,6 +159,22 @@ async def _watched() -> AsyncIterator[list[float]]:
     watching = asyncio.create_task(probe())
     yield late
     watching.cancel()
+
+
+def imports() -> list[Figure]:
+    """Give what an import costs in CPU, in processes of their own; the smallest of some."""
+    alone = _imported("stretto")
+    with_memory = _imported("stretto, stretto.memory.recollection")
+    return [
+        Figure("import stretto", "ms of CPU", alone),
+        Figure("import stretto.memory.recollection after it", "ms", with_memory - alone, 30),
+    ]
+
+
+def _imported(names: str) -> float:
+    code = f"import time; a = time.process_time(); import {names}; print(time.process_time() - a)"
+    runs = (subprocess.check_output([sys.executable, "-c", code]) for _ in range(IMPORTS))
+    return min(float(printed) for printed in runs) * 1e3
 
 
 def _bytes(folder: Path) -> int:
