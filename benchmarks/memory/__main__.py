@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks.memory import engine, killing
+from benchmarks.memory import engine, killing, recall
 from benchmarks.memory.figures import Figure, to_json, to_markdown
 
 SIZES, QUICK_SIZES = (10_000, 100_000), (500,)
@@ -23,12 +23,24 @@ def _engine(quick: bool) -> list[Figure]:
     return figures
 
 
+def _recall(quick: bool) -> list[Figure]:
+    figures = recall.imports()
+    for size in QUICK_SIZES if quick else SIZES:
+        with tempfile.TemporaryDirectory() as folder:
+            figures += recall.measure(Path(folder), size)
+    return figures
+
+
 def _kill(quick: bool) -> list[Figure]:
     with tempfile.TemporaryDirectory() as folder:
         return killing.measure(Path(folder), QUICK_ROUNDS if quick else ROUNDS)
 
 
-SUITES: dict[str, Callable[[bool], list[Figure]]] = {"engine": _engine, "kill": _kill}
+SUITES: dict[str, Callable[[bool], list[Figure]]] = {
+    "engine": _engine,
+    "recall": _recall,
+    "kill": _kill,
+}
 """What can be measured; each is told whether small sizes will do."""
 
 

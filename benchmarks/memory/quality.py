@@ -1,9 +1,10 @@
 """How much of the labelled evidence recall finds: ``python -m benchmarks.memory.quality DATA``."""
 
 import argparse
+import asyncio
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, median
@@ -11,8 +12,12 @@ from statistics import fmean, median
 from benchmarks.memory.conversations import ADVERSARIAL, Conversation, Question, read_conversations
 from benchmarks.memory.recipe import Parts, Recipe
 from stretto.memory.embeddings import Embedder, open_embedder
+from stretto.memory.item import Scope
+from stretto.memory.recollection import Memory, Turn
 
 CUTS = (5, 10, 20)
+DEEP = 100
+"""Turns among which there are ten sessions."""
 CATEGORIES = {1: "multi-hop", 2: "temporal", 3: "open-domain", 4: "single-hop", 5: "adversarial"}
 
 
@@ -23,6 +28,8 @@ class Found:
     conversation: str
     question: Question
     turns: Sequence[str]
+    deep: Sequence[str] = ()
+    """The same and more, for the sessions."""
     seconds: float = 0.0
 
     def recall(self, cut: int) -> float:
@@ -31,7 +38,7 @@ class Found:
 
     def session_recall(self, cut: int) -> float:
         """Give the part of the evidence's sessions among the first ``cut`` different ones."""
-        sessions = list(dict.fromkeys(_session(turn) for turn in self.turns))
+        sessions = list(dict.fromkeys(_session(turn) for turn in self.deep or self.turns))
         return _part({_session(turn) for turn in self.question.evidence}, sessions[:cut])
 
     def reciprocal_rank(self) -> float:
@@ -51,22 +58,51 @@ def _part(wanted: frozenset[str] | set[str], found: Sequence[str]) -> float:
 def ask_all(
     conversations: Sequence[Conversation], embedder: Embedder | None, parts: Parts | None = None
 ) -> list[Found]:
-    """Remember all conversations in one memory, and ask every question of its own one."""
+    """Remember all conversations in one memory, and ask every question of its own one.
+
+    Args:
+        conversations: what is remembered, and the questions.
+        embedder: finds by meaning too.
+        parts: leaves parts of the recipe out; None asks ``Memory`` itself.
+
+    """
     with tempfile.TemporaryDirectory() as folder:
+        if parts is None:
+            return asyncio.run(_ask_memory(Path(folder), conversations, embedder))
         recipe = Recipe(Path(folder), embedder, parts)
         try:
             for each in conversations:
                 recipe.add(each)
             asked = [(each.name, question) for each in conversations for question in each.questions]
-            return [_ask(recipe.search, name, question) for name, question in asked]
+            return [Found(name, asks, recipe.search(name, asks.text)) for name, asks in asked]
         finally:
             recipe.close()
 
 
-def _ask(search: Callable[[str, str], list[str]], name: str, question: Question) -> Found:
+async def _ask_memory(
+    folder: Path, conversations: Sequence[Conversation], embedder: Embedder | None
+) -> list[Found]:
+    """Use nothing but what an application uses: a tenant per conversation, an id per session."""
+    async with Memory(folder, embedder=embedder, on_error="raise") as memory:
+        for each in conversations:
+            for session in filter(None, each.sessions):
+                turns = [Turn(said.author, said.text, said.at, said.id) for said in session]
+                await memory.remember_conversation(
+                    turns, id=session[0].session, scope=Scope(tenant=each.name)
+                )
+        asked = [(each.name, question) for each in conversations for question in each.questions]
+        return [await _ask(memory, name, question) for name, question in asked]
+
+
+async def _ask(memory: Memory, name: str, question: Question) -> Found:
+    found: list[list[str]] = []
     begin = time.perf_counter()
-    turns = search(name, question.text)
-    return Found(name, question, turns, time.perf_counter() - begin)
+    for k in (DEEP, CUTS[-1]):
+        begin = time.perf_counter()
+        recalled = await memory.recall(question.text, scope=Scope(name), k=k, neighbours=0)
+        found.append([each.item.source.message_id or "" for each in recalled.items])
+    seconds = time.perf_counter() - begin
+    return Found(name, question, found[1], found[0], seconds)
 
 
 def figures(found: Sequence[Found]) -> str:
@@ -101,10 +137,15 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="a JSON file in the format of LoCoMo")
     parser.add_argument("--embedder", help="dir:PATH or provider:model; none by default")
     parser.add_argument("--cache", type=Path, help="where vectors are kept between runs")
-    parser.add_argument("--without", action="append", default=[], choices=Parts.__slots__)
+    parser.add_argument(
+        "--without",
+        action="append",
+        choices=Parts.__slots__,
+        help="a part of the recipe that is left out, to see what it is worth",
+    )
     options = parser.parse_args()
     conversations = read_conversations(options.data)
-    parts = Parts(**dict.fromkeys(options.without, False))
+    parts = Parts(**dict.fromkeys(options.without, False)) if options.without else None
     found = ask_all(conversations, open_embedder(options.embedder, options.cache), parts)
     print(report(found, [each.name for each in conversations]))
 

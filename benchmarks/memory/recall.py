@@ -3,6 +3,8 @@
 import asyncio
 import os
 import random
+import subprocess
+import sys
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -14,13 +16,14 @@ from stretto.memory.item import Scope
 from stretto.memory.recollection import Memory, NewItem, Turn
 
 DIMS = 384
-TERMS, WORDS, ASKED = 20_000, 20, 5
+TERMS, ASKED = 20_000, 5
 TENANTS = 50
 LARGEST = "t0"
 """The tenant that has 27% of everything."""
 TURNS = 20
 RECALLS, REMEMBERED = 400, 400
 NODES, ROUNDS = 50, 20
+IMPORTS = 7
 LIMITS: dict[tuple[int, str], tuple[float, float]] = {
     (10_000, "lexical"): (0.5, 3),
     (10_000, "hybrid"): (1, 4),
@@ -63,13 +66,13 @@ async def _measure(folder: Path, size: int, embedder: FreeEmbedder | None) -> li
 
             async def ask(near: int = neighbours, all_of: bool = largest) -> None:
                 tenant = LARGEST if all_of else _tenant()
-                await memory.recall(_text(ASKED), scope=Scope(tenant), neighbours=near)
+                await memory.recall(_words(ASKED), scope=Scope(tenant), neighbours=near)
 
             figures += await _repeated(f"{case}, {named}", ask, RECALLS, limits)
             limits = None, None
 
         async def remember() -> None:
-            await memory.remember(_text(WORDS), scope=Scope(_tenant()))
+            await memory.remember(_text(), scope=Scope(_tenant()))
 
         figures += await _repeated(f"{case}, remember", remember, REMEMBERED, (None, None))
         return figures + await _nodes(memory, case)
@@ -77,7 +80,7 @@ async def _measure(folder: Path, size: int, embedder: FreeEmbedder | None) -> li
 
 async def _fill(memory: Memory, size: int) -> tuple[float, float]:
     """Remember everything; give facts and turns per second."""
-    items = [NewItem(_text(WORDS), scope=Scope(_tenant())) for _ in range(size // 2)]
+    items = [NewItem(_text(), scope=Scope(_tenant())) for _ in range(size // 2)]
     talks = [_talk() for _ in range(size // 2 // TURNS)]
     begin = time.perf_counter()
     await memory.remember_many(items)
@@ -89,12 +92,16 @@ async def _fill(memory: Memory, size: int) -> tuple[float, float]:
 
 
 def _talk() -> list[Turn]:
-    return [Turn(f"user{n % 2}", _text(WORDS)) for n in range(TURNS)]
+    return [Turn(f"user{n % 2}", _text()) for n in range(TURNS)]
 
 
-def _text(words: int) -> str:
-    """Give a text in which few words are frequent and most are rare."""
-    return " ".join(f"word{int(TERMS * random.random() ** 3)}" for _ in range(words))
+def _text() -> str:
+    return _words(random.randint(6, 34))
+
+
+def _words(number: int) -> str:
+    """Give words of which few are frequent and most are rare."""
+    return " ".join(f"word{int(TERMS * random.random() ** 3)}" for _ in range(number))
 
 
 def _tenant() -> str:
@@ -133,7 +140,7 @@ async def _nodes(memory: Memory, case: str) -> list[Figure]:
 async def _node(memory: Memory, number: int) -> int:
     lost, scope = 0, Scope(tenant="nodes", user=f"u{number}")
     for turn in range(ROUNDS):
-        item = await memory.remember(f"mark{turn} {_text(WORDS)}", scope=scope)
+        item = await memory.remember(f"mark{turn} {_text()}", scope=scope)
         found = await memory.recall(f"mark{turn}", scope=scope)
         lost += item.id not in {each.item.id for each in found.items}
     return lost
@@ -152,6 +159,22 @@ async def _watched() -> AsyncGenerator[list[float]]:
     watching = asyncio.create_task(probe())
     yield late
     watching.cancel()
+
+
+def imports() -> list[Figure]:
+    """Give what an import costs in CPU, in processes of their own; the smallest of some."""
+    alone = _imported("stretto")
+    with_memory = _imported("stretto, stretto.memory.recollection")
+    return [
+        Figure("import stretto", "ms of CPU", alone),
+        Figure("import stretto.memory.recollection after it", "ms", with_memory - alone, 30),
+    ]
+
+
+def _imported(names: str) -> float:
+    code = f"import time; a = time.process_time(); import {names}; print(time.process_time() - a)"
+    runs = (subprocess.check_output([sys.executable, "-c", code]) for _ in range(IMPORTS))
+    return min(float(printed) for printed in runs) * 1e3
 
 
 def _bytes(folder: Path) -> int:

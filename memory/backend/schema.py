@@ -22,6 +22,6 @@ KEYWORDS = (
     "thread",
     "content_hash",
 )
-FLOATS = ("created_at", "updated_at", "valid_to", "expires_at")
+FLOATS = ("created_at", "updated_at", "valid_to", "expires_at", "position")
 SPARSE = ("lex", "lex_ep")
 DENSE = "dense"

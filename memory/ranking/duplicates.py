@@ -11,7 +11,8 @@ ALIKE = 0.9
 """Jaccard index of their words from which two texts say the same."""
 
 
-LOOKED_AT = 3
+WORD = re.compile(r"\w+")
+LOOKED_AT = 2
 """How many times as many as are wanted are looked at, to count what says the same."""
 
 
@@ -20,7 +21,7 @@ def collapse(ranked: Iterable[Ranked], wanted: int | None = None) -> list[Ranked
 
     Args:
         ranked: the best first.
-        wanted: how many are needed; three times as many are looked at, and more only while
+        wanted: how many are needed; twice as many are looked at, and more only while
             there are too few, since what says the same scores nearly the same. None looks at all.
 
     """
@@ -29,7 +30,7 @@ def collapse(ranked: Iterable[Ranked], wanted: int | None = None) -> list[Ranked
     for looked, each in enumerate(ranked):
         if wanted is not None and len(kept) >= wanted and looked >= LOOKED_AT * wanted:
             break
-        words = frozenset(re.findall(r"\w+", each.candidate.text.lower()))
+        words = frozenset(WORD.findall(each.candidate.text.lower()))
         size = len(words)
         near = range(floor(ALIKE * size), ceil(size / ALIKE) + 1) if words else ()
         alike = (

@@ -1,7 +1,7 @@
 """One score of what was found by words, by its episode, and by meaning."""
 
 from collections.abc import Sequence
-from statistics import fmean, pstdev
+from math import fsum, sqrt
 
 from stretto.memory.ranking.candidates import Candidate, Explanation, Ranked
 
@@ -54,7 +54,8 @@ def _relevances(candidates: Sequence[Candidate]) -> list[float]:
 
 def _standard(values: Sequence[float]) -> list[float]:
     """Bring values to mean 0 and deviation 1; equal ones to 0."""
-    mean, deviation = fmean(values), pstdev(values)
+    mean = fsum(values) / len(values)
+    deviation = sqrt(fsum((value - mean) ** 2 for value in values) / len(values))
     return [(value - mean) / deviation if deviation > 1e-12 else 0.0 for value in values]
 
 
@@ -65,9 +66,11 @@ def _from_0_to_1(values: Sequence[float]) -> list[float]:
 
 def _factors(candidate: Candidate, now: float, recency: float) -> tuple[float, float]:
     """Give what importance and age multiply by."""
+    importance = 1 + IMPORTANCE_WEIGHT * candidate.importance
+    if not recency:
+        return importance, 1.0
     halvings = max(now - candidate.at, 0.0) / HALF_LIFE_SECONDS
-    age = 1 + recency * max(0.5**halvings, RECENCY_FLOOR)
-    return 1 + IMPORTANCE_WEIGHT * candidate.importance, age
+    return importance, 1 + recency * max(0.5**halvings, RECENCY_FLOOR)
 
 
 def _explained(

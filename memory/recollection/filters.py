@@ -3,12 +3,14 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from stretto.memory.backend.types import Condition, Filter, Match, MatchAny, Missing, Range
+from stretto.memory.backend.types import Condition, Filter, Match, MatchAny, Range
 from stretto.memory.item import Scope
 from stretto.memory.recollection.forms import kind_of
 
 ITEMS = Match("stretto", "item")
 EPISODES = Match("kind", "episode")
+ENDED = Range("valid_to", gte=-1e15)
+"""What does not hold any more; to ask whether the field is missing takes longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ class View:
 
     def filter(self, now: float) -> Filter:
         """Give the filter of the items that can answer."""
-        must: list[Condition] = [*of_scope(self.scope), *self._held()]
+        must: list[Condition] = [*of_scope(self.scope)]
         if self.kinds is not None:
             must.append(MatchAny("kind", tuple(str(kind_of(kind)) for kind in self.kinds)))
         for name in ("subject", "key"):
@@ -33,18 +35,15 @@ class View:
                 must.append(Match(name, value))
         if self.since is not None or self.until is not None:
             must.append(Range("valid_from", gte=self.since, lte=self.until))
-        return Filter(tuple(must), (expired(now),))
+        ended = ENDED
+        if self.as_of is not None:
+            must.append(Range("valid_from", lte=self.as_of))
+            ended = Range("valid_to", lte=self.as_of)
+        return Filter(tuple(must), (ended, expired(now)))
 
     def episodes(self, now: float) -> Filter:
         """Give the filter of the conversations and runs that they are a part of."""
         return Filter((*of_scope(self.scope), EPISODES), (expired(now),))
-
-    def _held(self) -> list[Condition]:
-        """Give the conditions for what is true now, or was at a time."""
-        if self.as_of is None:
-            return [Missing("valid_to")]
-        ended = Range("valid_to", lte=self.as_of)
-        return [Range("valid_from", lte=self.as_of), Filter(must_not=(ended,))]
 
 
 def of_scope(scope: Scope) -> tuple[Condition, ...]:

@@ -17,7 +17,7 @@ from stretto.memory.recollection.recollection import Recalled, Recollection, est
 
 EPISODES = 64
 """How many episodes are scored."""
-BREADTH, LEAST = 6, 60
+BREADTH, LEAST = 4, 40
 """How many times ``k`` items are looked at, and at least how many."""
 MAX_RECENCY = 10.0
 
