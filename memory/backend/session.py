@@ -90,9 +90,10 @@ class Session:
             self._catching_up = asyncio.create_task(self._catch_up())
 
     async def reach(self) -> None:
-        """Look at the collection, if the server can be had."""
+        """Look at the collection and do the writes that wait, if the server can be had."""
         try:
             await self.remote.collection.ensure()
+            await self.replay()
         except MemoryFault as fault:
             if fault.code != "memory_unreachable":
                 raise

@@ -68,6 +68,19 @@ async def add_turns(backend: Backend, encoder: Encoder, given: Conversation) -> 
             return Episode(given.id, len(items), len(known) + len(items))
 
 
+def lone_turns(given: Conversation) -> list[MemoryItem]:
+    """Make messages of their own of the turns of a conversation.
+
+    Raises:
+        MemoryFault: a turn cannot be remembered.
+
+    """
+    now = current_time()
+    turns = [replace(turn, text=check_text(turn.text)) for turn in given.turns]
+    items = [_item(given, turn, place, now) for place, turn in enumerate(turns)]
+    return [replace(item, id=str(uuid.uuid4()), episode_id=None, position=None) for item in items]
+
+
 def _encode(
     encoder: Encoder,
     id: str,

@@ -1,7 +1,7 @@
 """What all views of one memory share: its engine, its encoder, and whether they fit together."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,13 @@ from stretto.errors import MemoryFault
 from stretto.memory.backend.opening import open_backend
 from stretto.memory.backend.protocol import Backend
 from stretto.memory.embeddings import Embedder, open_embedder
+from stretto.memory.item import MemoryItem
 from stretto.memory.lexical import LexicalEncoder
+from stretto.memory.recollection.deferring import defer, is_away, settle
 from stretto.memory.recollection.encoding import Encoder
 from stretto.memory.recollection.forgetting import VECTORS
 from stretto.memory.recollection.upkeep import UNDER_WAY
+from stretto.memory.recollection.writing import write
 from stretto.memory.store import QdrantStore
 
 REMEDY = "run 'stretto memory reindex' to make all vectors anew"
@@ -58,6 +61,8 @@ class Core:
         self.encoder = Encoder(LexicalEncoder(language), self._opened(embedder))
         self.store = CheckedStore(self)
         self._checked = False
+        self._deferred = True
+        """Whether something may wait to be put in its place, also from an earlier process."""
 
     def _opened(self, embedder: str | Embedder | None) -> Embedder | None:
         if embedder is None or isinstance(embedder, str):
@@ -72,6 +77,20 @@ class Core:
         """Do what ``check`` does, without blocking the event loop."""
         if not self._checked:
             await asyncio.to_thread(self.check)
+
+    async def write(self, drafts: Sequence[MemoryItem]) -> list[MemoryItem]:
+        """Remember drafts, on disk alone while the server is away; see ``write``."""
+        try:
+            await self.ready()
+            if self._deferred:
+                await settle(self.backend, self.encoder)
+                self._deferred = False
+            return await write(self.backend, self.encoder, drafts)
+        except MemoryFault as fault:
+            if not is_away(fault):
+                raise
+            self._deferred = True
+            return await defer(self.backend, self.encoder, drafts)
 
     def check(self) -> None:
         """Check that the vectors that are there were made as new ones will be.

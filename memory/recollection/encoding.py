@@ -15,7 +15,7 @@ from stretto.memory.recollection.drafts import content_hash
 
 PENDING = "dense_pending"
 """The payload's field, 1 where a vector of meaning could not be made yet."""
-Dense = list[float] | None
+Dense = Sequence[float] | None
 FAILED = "embedder_failed"
 PAUSE_SECONDS = 30.0
 """How long an embedder that failed is left alone."""

@@ -12,6 +12,8 @@ from stretto.memory.item import MemoryItem
 from stretto.memory.recollection.drafts import content_hash, same_source, slot
 from stretto.memory.recollection.filters import ITEMS, of_scope
 
+DEFERRED = "deferred"
+"""The payload's field, 1 where an item waits to be put in its place."""
 PAGE = 128
 """Items that are read at once: the engine keeps Python's lock meanwhile."""
 
@@ -40,7 +42,8 @@ class Ledger:
             self._add(MemoryItem.from_payload(record.payload))
 
     def _read(self, *conditions: Condition) -> None:
-        for item in read_items(self._engine, Filter((ITEMS, *conditions))):
+        placed = Filter((ITEMS, *conditions), (Match(DEFERRED, 1),))
+        for item in read_items(self._engine, placed):
             self._add(item)
 
     def _add(self, item: MemoryItem) -> None:

@@ -4,9 +4,16 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from stretto.errors import MemoryFault
 from stretto.memory.item import MemoryItem, Scope, Source
 from stretto.memory.recollection.base import MemoryBase
-from stretto.memory.recollection.conversations import Conversation, add_turns, episode_id
+from stretto.memory.recollection.conversations import (
+    Conversation,
+    add_turns,
+    episode_id,
+    lone_turns,
+)
+from stretto.memory.recollection.deferring import is_away
 from stretto.memory.recollection.drafts import draft
 from stretto.memory.recollection.forms import (
     Episode,
@@ -17,8 +24,7 @@ from stretto.memory.recollection.forms import (
     current_time,
     seconds,
 )
-from stretto.memory.recollection.runs import add_run
-from stretto.memory.recollection.writing import write
+from stretto.memory.recollection.runs import add_run, put_run
 
 
 class MemoryWriting(MemoryBase):
@@ -49,8 +55,7 @@ class MemoryWriting(MemoryBase):
         drafts = [draft(n, self._of(n.scope), self._from(n.source), now) for n in items]
         for id in {each.supersedes for each in drafts if each.supersedes is not None}:
             await self._known(id)  # what another scope remembers is not ours to end
-        await self._core.ready()
-        return await write(self._core.backend, self._core.encoder, drafts)
+        return await self._core.write(drafts)
 
     async def remember_conversation(
         self,
@@ -83,13 +88,25 @@ class MemoryWriting(MemoryBase):
             subject,
             None if at is None else seconds(at),
         )
-        await self._core.ready()
-        return await add_turns(self._core.backend, self._core.encoder, given)
+        try:
+            await self._core.ready()
+            return await add_turns(self._core.backend, self._core.encoder, given)
+        except MemoryFault as fault:
+            if not is_away(fault):
+                raise
+            # Nobody knows now which turns are there: they are kept as messages of their own.
+            alone = await self._core.write(lone_turns(given))
+            return Episode(given.id, len(alone), len(alone))
 
     async def remember_run(self, run: RunMemory, *, scope: Scope | None = None) -> Episode:
         """Remember a run that has ended: what it was given, what came of it and of its steps."""
-        await self._core.ready()
-        return await add_run(self._core.backend, self._core.encoder, run, self._of(scope))
+        try:
+            await self._core.ready()
+            return await add_run(self._core.backend, self._core.encoder, run, self._of(scope))
+        except MemoryFault as fault:
+            if not is_away(fault):
+                raise
+            return await put_run(self._core.backend, self._core.encoder, run, self._of(scope))
 
     async def supersede(self, id: str, text: str, **changes: Any) -> MemoryItem:
         """Let a new item take the place of another one, which is kept as it was until now.

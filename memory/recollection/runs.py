@@ -36,6 +36,12 @@ async def add_run(backend: Backend, encoder: Encoder, run: RunMemory, scope: Sco
         return Episode(whole.id, 0, len(_told(run.outputs)))
     if known:  # it was tried again since
         await asyncio.wrap_future(backend.delete(Filter((Match("episode_id", whole.id),))))
+    return await put_run(backend, encoder, run, scope)
+
+
+async def put_run(backend: Backend, encoder: Encoder, run: RunMemory, scope: Scope) -> Episode:
+    """Remember a run in the place of what was remembered of it; see ``add_run``."""
+    whole = run_item(run, scope)
     parts = [_part(whole, step, text, n) for n, (step, text) in enumerate(_told(run.outputs))]
     dense = await encoder.meanings([said(item) for item in (whole, *parts)])
     points = [encoder.point(item, vector) for item, vector in zip(parts, dense[1:], strict=True)]

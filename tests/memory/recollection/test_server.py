@@ -1,0 +1,106 @@
+"""A memory on a server: the same memory, and an outage that loses nothing."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from stretto.errors import MemoryFault
+from stretto.memory.item import Scope
+from stretto.memory.recollection import Memory, RunMemory, Turn
+from tests.fakes.embedders import WordEmbedder
+from tests.fakes.qdrant_server import QdrantServer, qdrant_server
+
+
+@pytest.fixture
+def server() -> Iterator[QdrantServer]:
+    with qdrant_server() as running:
+        yield running
+
+
+async def answering(memory: Memory) -> None:
+    """Wait until a memory that left its server alone for a moment asks it again."""
+    async with asyncio.timeout(30):
+        while (await memory.recall("anything")).degraded is not None:
+            await asyncio.sleep(0.02)
+
+
+async def test_a_server_remembers_what_a_folder_does(server: QdrantServer, tmp_path: Path) -> None:
+    found: list[list[tuple[str, float]]] = []
+    for url in (None, server.url):
+        folder = tmp_path / str(url is None)
+        async with Memory(folder, url=url, embedder=WordEmbedder()) as memory:
+            await memory.remember("ann lives in oslo", key="town", at=1.0)
+            await memory.remember("ann lives in bergen", key="town", at=2.0)
+            turns = [Turn("ann", f"the {word} is red", 5.0) for word in ("boat", "car", "door")]
+            await memory.remember_conversation(turns, id="c")
+            await memory.remember_run(RunMemory("r1", "paint", output="A red door", at=9.0))
+            hits = (await memory.recall("where is the red door of ann", k=9)).items
+            found.append([(each.item.text, round(each.score, 4)) for each in hits])
+            assert (await memory.forget(run="r1")).count == 1
+    assert found[0] == found[1]
+    assert len(found[0]) == 5
+
+
+async def test_an_outage_loses_nothing_and_ends_in_order(
+    server: QdrantServer, tmp_path: Path
+) -> None:
+    told: list[str] = []
+    scope = Scope(user="ann")
+    async with Memory(tmp_path / "one", url=server.url) as memory:
+        await memory.remember("ann lives in oslo", key="town", at=1.0, scope=scope)
+        await memory.remember("ann likes tea", scope=scope)
+        server.stop()
+        try:
+            view = memory.within(scope, on_degraded=told.append)
+            assert (await view.recall("where does ann live")).degraded is not None
+            assert server.url in told[0]
+            await view.remember("ann lives in bergen", key="town", at=2.0)
+            await view.remember("ann likes tea")
+            await view.remember_conversation([Turn("ann", "my boots are yellow")], id="c")
+            await view.remember_run(RunMemory("r1", "shoes", output="Boots were ordered"))
+        finally:
+            server.start()
+        await answering(memory)
+        await view.remember("ann has a dog")
+        now = await view.recall("where does ann live, tea, dog, boots", k=20)
+    assert sorted(each.item.text.splitlines()[0] for each in now.items) == [
+        "Run of shoes: completed.",
+        "ann has a dog",
+        "ann likes tea",
+        "ann lives in bergen",
+        "my boots are yellow",
+    ]
+    [tea] = [each.item for each in now.items if "tea" in each.item.text]
+    assert tea.seen_count == 2
+
+
+async def test_a_process_that_begins_in_an_outage_loses_nothing_either(
+    server: QdrantServer, tmp_path: Path
+) -> None:
+    server.stop()
+    try:
+        async with Memory(tmp_path / "one", url=server.url) as memory:
+            await memory.remember("the answer is 42", key="answer", at=1.0)
+            with pytest.raises(MemoryFault) as fault:
+                await memory.forget(subject="x")
+            assert fault.value.code == "memory_unreachable"
+    finally:
+        server.start()
+    async with Memory(tmp_path / "one", url=server.url) as memory:
+        await memory.remember("the answer is 43", key="answer", at=2.0)
+        found = await memory.recall("answer")
+        assert [each.item.text for each in found.items] == ["the answer is 43"]
+        before = await memory.recall("answer", as_of=1.5)
+        assert [each.item.text for each in before.items] == ["the answer is 42"]
+
+
+async def test_on_error_raise_tells_the_caller(server: QdrantServer, tmp_path: Path) -> None:
+    server.stop()
+    try:
+        async with Memory(tmp_path / "one", url=server.url, on_error="raise") as memory:
+            with pytest.raises(MemoryFault, match=server.url):
+                await memory.recall("anything")
+    finally:
+        server.start()
