@@ -17,6 +17,8 @@ from stretto.memory.recollection.recollection import Recalled, Recollection, est
 
 EPISODES = 64
 """How many episodes are scored."""
+DEPTH = 200
+"""How deep the score is looked up of what was found by words only or by meaning only."""
 BREADTH, LEAST = 4, 40
 """How many times ``k`` items are looked at, and at least how many."""
 MAX_RECENCY = 10.0
@@ -100,7 +102,10 @@ class Search:
     """What was chosen, by id."""
 
     def queries(self, words: tuple[Sequence[int], Sequence[float]], dense: Dense) -> list[Query]:
-        """Give the searches: items by words, episodes by words, items by meaning."""
+        """Give the searches: items by words, episodes by words, items by meaning.
+
+        With both words and meaning two more follow, which give ids and scores alone.
+        """
         view = self.question.view
         held, limit = view.filter(self.now), max(BREADTH * self.question.k, LEAST)
         vectors = self.question.diversity > 0
@@ -112,18 +117,22 @@ class Search:
             queries.append(Query("lex_ep", words, seen, EPISODES, with_payload=told))
         if dense is not None:
             queries.append(Query("dense", dense, held, limit, vectors))
+        if words[0] and dense is not None:
+            queries.append(Query("lex", words, held, DEPTH, with_payload=False))
+            queries.append(Query("dense", dense, held, DEPTH, with_payload=False))
         return queries
 
     def choose(self, found: Sequence[Sequence[Record]]) -> list[Ranked]:
         """Choose what is worth telling, the best first."""
         by_words = found[0] if len(found) > 1 else ()
         episodes = {e.id: e.score or 0.0 for e in found[1]} if len(found) > 1 else {}
-        by_meaning = found[-1] if len(found) != 2 else ()
+        by_meaning = found[2] if len(found) > 2 else found[0] if len(found) == 1 else ()
+        deep_words, deep_meaning = found[3:] if len(found) > 3 else (by_words, by_meaning)
         if self._episodes_wanted() and len(found) > 1:
             by_words = [*by_words, *self._episodes(found[1], {r.id for r in by_words})]
-        meanings = {record.id: record.score for record in by_meaning}
+        meanings = {record.id: record.score for record in (*deep_meaning, *by_meaning)}
         records = {record.id: record for record in (*by_meaning, *by_words)}
-        words = {record.id: record.score or 0.0 for record in by_words}
+        words = {record.id: record.score or 0.0 for record in (*deep_words, *by_words)}
         candidates = [
             _candidate(record, words.get(id, 0.0), episodes, meanings.get(id))
             for id, record in records.items()

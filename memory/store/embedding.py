@@ -46,7 +46,7 @@ def embedder_of(embedder: Embedder | None, index: Mapping[str, Any]) -> Embedder
         raise ConfigurationError("a store was given an embedder and index['embed']; leave one out")
     if isinstance(embed, str):
         embedder = open_embedder(embed)
-    if embedder is not None and dims not in (None, embedder.dims):
+    if embedder is not None and dims is not None and dims != embedder.dims:
         raise ConfigurationError(
             f"the index is to have {dims} dimensions, and {embedder.name} gives {embedder.dims}"
         )
