@@ -148,7 +148,7 @@ def test_the_error_function_is_right_to_32_bits() -> None:
 
 
 def test_numpy_gets_its_threads_back_when_the_last_has_ended() -> None:
-    import threadpoolctl  # type: ignore[import-untyped]
+    import threadpoolctl
 
     control: Any = threadpoolctl
 
