@@ -71,7 +71,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class MemoryItem:
-    """One thing that is remembered; times are seconds since 1970."""
+    """One thing that is remembered; times are seconds since 1970, to the microsecond."""
 
     id: str
     """A UUID as text."""

@@ -15,7 +15,8 @@ def test_a_quick_run_loses_nothing_and_writes_its_figures(
     main(["--quick", "--json", str(tmp_path / "figures.json")])
     figures = json.loads((tmp_path / "figures.json").read_text())["figures"]
     lost = [f["value"] for f in figures if f["measure"] in ("lost", "writes lost")]
-    assert lost == [0, 0]
+    assert len(lost) == 4
+    assert not any(lost)
     assert "| 500 items, put | ms, p50 |" in capsys.readouterr().out
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from stretto.memory.item import Kind, MemoryItem, Scope, Source
 
 TEXT = st.none() | st.text(max_size=20)
-TIME = st.none() | st.floats(allow_nan=False, allow_infinity=False)
+TIME = st.none() | st.floats(allow_nan=False, allow_infinity=False).map(lambda t: round(t, 6))
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
@@ -28,7 +28,7 @@ ITEMS = st.builds(
     data=st.dictionaries(st.text(), JSON, max_size=3),
     key=TEXT,
     subject=TEXT,
-    importance=st.floats(0, 1),
+    importance=st.floats(0, 1).map(lambda share: round(share, 6)),
     source=st.builds(Source, TEXT, TEXT, TEXT, TEXT, TEXT),
     valid_from=TIME,
     valid_to=TIME,
