@@ -10,19 +10,20 @@ from hypothesis import strategies as st
 from stretto.memory.item import Kind, MemoryItem, Scope, Source
 
 TEXT = st.none() | st.text(max_size=20)
-TIME = st.none() | st.floats(allow_nan=False, allow_infinity=False).map(lambda t: round(t, 6))
+MOMENT = st.floats(allow_nan=False, allow_infinity=False).map(lambda t: round(t, 6))
+TIME = st.none() | MOMENT
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    st.none() | st.booleans() | st.integers() | MOMENT | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=5,
-).filter(lambda value: "Infinity" not in json.dumps(value))
+)
 
 ITEMS = st.builds(
     MemoryItem,
     id=st.uuids().map(str),
     text=st.text(),
-    created_at=TIME.filter(lambda t: t is not None),
-    updated_at=TIME.filter(lambda t: t is not None),
+    created_at=MOMENT,
+    updated_at=MOMENT,
     scope=st.builds(Scope, TEXT, TEXT, TEXT, TEXT, TEXT),
     kind=st.sampled_from(Kind),
     data=st.dictionaries(st.text(), JSON, max_size=3),
