@@ -1,7 +1,8 @@
 """What a question may see: whose, of what kind, of which time."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from stretto.memory.backend.types import Condition, Filter, Match, MatchAny, Range
 from stretto.memory.item import Scope
@@ -27,7 +28,26 @@ class View:
 
     def filter(self, now: float) -> Filter:
         """Give the filter of the items that can answer."""
-        must: list[Condition] = [*of_scope(self.scope)]
+        ended = ENDED if self.as_of is None else Range("valid_to", lte=self.as_of)
+        return Filter((ITEMS, *self._named()), (ended, expired(now)))
+
+    def likely(self) -> Filter:
+        """Give the filter of the items that can answer unless they have ended or expired.
+
+        A value of LangGraph's store has no scope, kind or subject, so it is met by none of them.
+        """
+        return Filter(self._named() or (ITEMS,))
+
+    def holds(self, payload: Mapping[str, Any], now: float) -> bool:
+        """Tell whether an item that ``likely`` lets through has neither ended nor expired."""
+        end, expiry = payload.get("valid_to"), payload.get("expires_at")
+        ended = end is not None and (self.as_of is None or end <= self.as_of)
+        return not ended and (expiry is None or expiry > now or payload["pinned"] != "b:false")
+
+    def _named(self) -> tuple[Condition, ...]:
+        must: list[Condition] = [
+            Match(name, value) for name, value in self.scope.to_payload().items()
+        ]
         if self.kinds is not None:
             must.append(MatchAny("kind", tuple(str(kind_of(kind)) for kind in self.kinds)))
         for name in ("subject", "key"):
@@ -35,15 +55,13 @@ class View:
                 must.append(Match(name, value))
         if self.since is not None or self.until is not None:
             must.append(Range("valid_from", gte=self.since, lte=self.until))
-        ended = ENDED
         if self.as_of is not None:
             must.append(Range("valid_from", lte=self.as_of))
-            ended = Range("valid_to", lte=self.as_of)
-        return Filter(tuple(must), (ended, expired(now)))
+        return tuple(must)
 
     def episodes(self, now: float) -> Filter:
         """Give the filter of the conversations and runs that they are a part of."""
-        return Filter((*of_scope(self.scope), EPISODES), (expired(now),))
+        return Filter((*of_scope(self.scope)[1:], EPISODES), (expired(now),))
 
 
 def of_scope(scope: Scope) -> tuple[Condition, ...]:

@@ -12,7 +12,8 @@ from stretto.memory.recollection.filters import View
 from stretto.memory.recollection.forgetting import VECTORS
 from stretto.memory.recollection.forms import Moment, seconds
 from stretto.memory.recollection.keeping import MemoryKeeping
-from stretto.memory.recollection.recalling import Question, check_question, recall
+from stretto.memory.recollection.question import Question, check_question
+from stretto.memory.recollection.recalling import recall
 from stretto.memory.recollection.recollection import Recollection
 from stretto.memory.recollection.remembering import MemoryWriting
 

@@ -1,0 +1,123 @@
+"""What of everything that was found is told."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from stretto.memory.backend.types import Filter, Match, Range, Record
+from stretto.memory.item import Kind, MemoryItem
+from stretto.memory.ranking import Candidate, Ranked, collapse, diversify, rank
+from stretto.memory.recollection.filters import View
+from stretto.memory.recollection.question import Question
+from stretto.memory.recollection.recollection import Recalled, Recollection, estimate_tokens
+from stretto.memory.recollection.searching import Found
+
+
+@dataclass(slots=True)
+class Choice:
+    """The answer to a question, as it is put together."""
+
+    question: Question
+    now: float
+    items: dict[str, MemoryItem] = field(default_factory=dict[str, MemoryItem])
+    """What was chosen, by id."""
+
+    def choose(self, found: Found) -> list[Ranked]:
+        """Choose what is worth telling, the best first."""
+        episodes = {record.id: record.score or 0.0 for record in found.episodes}
+        records = dict(found.records)
+        if self.question.wants_episodes:
+            records |= {r.id: r for r in found.episodes if self._fits(r) and r.id not in records}
+        words = {**episodes, **found.words} if self.question.wants_episodes else found.words
+        candidates = [
+            _candidate(record, words.get(id, 0.0), episodes, found.meanings.get(id))
+            for id, record in records.items()
+        ]
+        question = self.question
+        ranked = rank(candidates, self.now, question.recency)
+        good = [each for each in ranked if each.score >= question.min_score]
+        different = collapse(good, None if question.diversity else question.k)
+        chosen = diversify(different, question.k, question.diversity)
+        ids = (each.candidate.id for each in chosen)
+        self.items = {id: MemoryItem.from_payload(records[id].payload) for id in ids}
+        return chosen
+
+    def _fits(self, episode: Record) -> bool:
+        """Tell whether a conversation, whose own text is not searched, can be an answer."""
+        view, item = self.question.view, MemoryItem.from_payload(episode.payload)
+        at = item.created_at if item.valid_from is None else item.valid_from
+        about = view.subject in (None, item.subject) and view.key in (None, item.key)
+        since = view.since is None or view.since <= at
+        until = all(end is None or at <= end for end in (view.until, view.as_of))
+        return about and since and until
+
+    def around(self, chosen: Sequence[Ranked]) -> Filter | None:
+        """Give the filter of the turns next to those that were chosen; None when there are none."""
+        reach = self.question.neighbours
+        spans = tuple(
+            Filter((Match("episode_id", near), Range("position", gte=at - reach, lte=at + reach)))
+            for near, at in (_place(self.items[each.candidate.id]) for each in chosen)
+            if near is not None
+        )
+        if not spans or reach < 1:
+            return None
+        view = self.question.view
+        near = View(view.scope, (Kind.MESSAGE,), as_of=view.as_of).filter(self.now)
+        return Filter(near.must, near.must_not, spans)
+
+    def answer(self, chosen: Sequence[Ranked], around: Sequence[MemoryItem]) -> Recollection:
+        """Put together what fits: first everything that was chosen, then what stands next to it."""
+        told = Told(self.question.budget)
+        for each in chosen:
+            item = self.items[each.candidate.id]
+            told.add(Recalled(item, each.score, each.why, max(each.seen, item.seen_count)))
+        for hit in tuple(told.items):
+            episode, at = _place(hit.item)
+            for turn in around:
+                near, place = _place(turn)
+                if near == episode and abs(place - at) <= self.question.neighbours:
+                    told.add(Recalled(turn, hit.score, hit.why, neighbour=True))
+        return Recollection(self.question.query, tuple(told.items), None, told.tokens)
+
+
+def _candidate(
+    record: Record, words: float, episodes: dict[str, float], meaning: float | None
+) -> Candidate:
+    """Read of a record what it is ranked by; the whole item only if it is chosen."""
+    payload = record.payload
+    return Candidate(
+        id=record.id,
+        text=payload["text"],
+        lexical=words,
+        episode=episodes.get(payload.get("episode_id", ""), 0.0),
+        dense=meaning,
+        importance=payload["importance"],
+        at=payload.get("valid_from", payload["created_at"]),
+        words=record.vectors.lex if record.vectors else None,
+        meaning=record.vectors.dense if record.vectors else None,
+    )
+
+
+@dataclass(slots=True)
+class Told:
+    """What is told, as long as there is room."""
+
+    budget: int | None
+    items: list[Recalled] = field(default_factory=list[Recalled])
+    tokens: int = 0
+    ids: set[str] = field(default_factory=set[str])
+
+    def add(self, recalled: Recalled) -> None:
+        """Tell one more thing, unless it is told already or there is no room for it."""
+        tokens = estimate_tokens(recalled.line() + "\n")
+        fits = self.budget is None or self.tokens + tokens <= self.budget
+        if fits and recalled.item.id not in self.ids:
+            self.items.append(recalled)
+            self.ids.add(recalled.item.id)
+            self.tokens += tokens
+
+
+def _place(item: MemoryItem) -> tuple[str | None, int]:
+    """Give the conversation that a turn is a part of, and its place in it."""
+    if item.kind != Kind.MESSAGE or item.position is None:
+        return None, 0
+    return item.episode_id, item.position

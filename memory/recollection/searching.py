@@ -1,0 +1,91 @@
+"""The search behind a recall: by words, by episodes, by meaning."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from stretto.memory.backend.protocol import Backend
+from stretto.memory.backend.types import Filter, Query, Record, Sparse
+from stretto.memory.recollection.encoding import Dense
+from stretto.memory.recollection.question import Question
+
+EPISODES = 64
+"""How many episodes are scored."""
+DEPTH = 200
+"""How deep the score is looked up of what was found by words only or by meaning only."""
+BREADTH, LEAST = 4, 40
+"""How many times ``k`` items are looked at, and at least how many."""
+ENOUGH = 2
+"""How many times ``k`` items that hold are enough, where others had to be left out."""
+
+
+@dataclass(slots=True)
+class Found:
+    """What a search found."""
+
+    records: dict[str, Record] = field(default_factory=dict[str, Record])
+    """What can be an answer, by id."""
+    words: dict[str, float] = field(default_factory=dict[str, float])
+    """BM25 by id, also of what is no answer."""
+    meanings: dict[str, float] = field(default_factory=dict[str, float])
+    """Cosines by id, also of what is no answer."""
+    episodes: Sequence[Record] = ()
+    """Conversations and runs with their scores."""
+
+
+async def search(
+    backend: Backend, question: Question, words: Sparse, dense: Dense, now: float
+) -> Found:
+    """Find what may answer a question.
+
+    Few items have ended or expired, and to look at that for every item takes longer than all the
+    rest. So it is looked at in what was found, and where too little is left, asked for after all.
+
+    Args:
+        backend: where.
+        question: what is asked.
+        words: its words; may be empty.
+        dense: its meaning, or None.
+        now: the time, in seconds since 1970.
+
+    """
+    view = question.view
+    found = await _find(backend, question, words, dense, (view.likely(), view.episodes(now)))
+    holding = {id: r for id, r in found.records.items() if view.holds(r.payload, now)}
+    if len(found.records) > len(holding) < ENOUGH * question.k:
+        return await _find(backend, question, words, dense, (view.filter(now), view.episodes(now)))
+    found.records = holding
+    return found
+
+
+async def _find(
+    backend: Backend,
+    question: Question,
+    words: Sparse,
+    dense: Dense,
+    filters: tuple[Filter, Filter],
+) -> Found:
+    held, episodes = filters
+    limit, vectors = max(BREADTH * question.k, LEAST), question.diversity > 0
+    both = bool(words[0]) and dense is not None
+    depth, told = (DEPTH, False) if both else (limit, True)
+    queries: list[Query] = []
+    if words[0]:
+        queries.append(Query("lex", words, held, depth, vectors and told, with_payload=told))
+        wanted = question.wants_episodes
+        queries.append(Query("lex_ep", words, episodes, EPISODES, with_payload=wanted))
+    if dense is not None:
+        queries.append(Query("dense", dense, held, depth, vectors and told, with_payload=told))
+    answers = await asyncio.wrap_future(backend.query(queries))
+    by_words, in_episodes = (answers[0], answers[1]) if words[0] else ([], [])
+    by_meaning = answers[-1] if dense is not None else []
+    records = [*by_words, *by_meaning]
+    if both:  # the best of each; to read what an item says takes longer than to find it
+        ids = dict.fromkeys(r.id for r in (*by_words[:limit], *by_meaning[:limit]))
+        records = await asyncio.wrap_future(backend.retrieve(tuple(ids), vectors))
+    found = {record.id: record for record in records}
+    return Found(found, _scores(by_words), _scores(by_meaning), in_episodes)
+
+
+def _scores(records: Iterable[Record]) -> dict[str, float]:
+    return {record.id: record.score or 0.0 for record in records}
