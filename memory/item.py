@@ -101,6 +101,11 @@ class MemoryItem:
     position: int | None = None
     """The number of the turn in its episode."""
 
+    @property
+    def is_conversation(self) -> bool:
+        """Whether it stands for turns, as opposed to the outputs of a run."""
+        return self.kind == Kind.EPISODE and "turns" in self.data
+
     def to_payload(self) -> dict[str, Any]:
         """Give the payload of its point: flat, without what is None, and filterable.
 

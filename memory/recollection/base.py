@@ -5,9 +5,13 @@ from collections.abc import Callable
 from typing import Literal
 
 from stretto.errors import MemoryFault
+from stretto.memory.backend.types import Filter
 from stretto.memory.item import MemoryItem, Scope, Source
+from stretto.memory.recollection.checks import check_scope, check_source, id_of
 from stretto.memory.recollection.core import Core
+from stretto.memory.recollection.filters import expired
 from stretto.memory.recollection.forgetting import Selection
+from stretto.memory.recollection.forms import current_time
 
 
 class MemoryBase:
@@ -21,17 +25,22 @@ class MemoryBase:
     _owns: bool
 
     async def get(self, id: str) -> MemoryItem | None:
-        """Give an item by its id, None when this memory has none."""
+        """Give an item by its id, None when this memory has none or it has expired."""
         await self._core.ready()
-        view = Selection(self.scope, [id]).filter()
+        known = id_of(id)
+        if known is None:
+            return None
+        now = current_time()
+        wanted = Selection(self.scope, [known]).filter()
+        view = Filter(wanted.must, (expired(now),))
         found, _ = await asyncio.wrap_future(self._core.backend.scroll(view, 1))
         return MemoryItem.from_payload(found[0].payload) if found else None
 
     def _of(self, scope: Scope | None) -> Scope:
-        return self.scope if scope is None else scope.within(self.scope)
+        return self.scope if scope is None else check_scope(scope).within(self.scope)
 
     def _from(self, source: Source | None) -> Source:
-        return self._source if source is None else source.filled_from(self._source)
+        return self._source if source is None else check_source(source).filled_from(self._source)
 
     async def _known(self, id: str) -> MemoryItem:
         item = await self.get(id)

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 from stretto.memory.backend.protocol import Backend, Engine
 from stretto.memory.backend.types import Point
@@ -12,7 +13,7 @@ from stretto.memory.item import Kind, MemoryItem, Scope, Source
 from stretto.memory.recollection.drafts import id_from
 from stretto.memory.recollection.encoding import Dense, Encoder, said
 from stretto.memory.recollection.forms import Episode, Turn, check_text, current_time, seconds
-from stretto.memory.recollection.ledger import episode_turns, turns_of
+from stretto.memory.recollection.ledger import episode_turns
 
 HEAD_CHARACTERS = 400
 """How much of a conversation stands in its episode's own text."""
@@ -54,16 +55,18 @@ async def add_turns(backend: Backend, encoder: Encoder, given: Conversation) -> 
     now = current_time()
     turns = [replace(turn, text=check_text(turn.text)) for turn in given.turns]
     while True:  # until nobody else added turns while the embedder was at work
-        known = await asyncio.wrap_future(backend.atomic(lambda on: episode_turns(on, given.id)))
+        known, held = await asyncio.wrap_future(backend.atomic(partial(read_episode, id=given.id)))
+        start = _place(known[-1]) + 1 if known else 0
         new = _unknown(turns, known)
-        items = [_item(given, t, len(known) + place, now) for place, t in enumerate(new)]
+        items = [_item(given, turn, place, now) for place, turn in enumerate(new, start)]
         if not items:
             return Episode(given.id, 0, len(known))
         # The last turn gets a neighbour, whose words are a part of it from now on.
         window = [*known[-2:], *items]
         dense = await encoder.meanings([said(item) for item in window])
-        points = await asyncio.to_thread(_encode, encoder, given.id, known, items, dense)
-        adding = partial(_write, id=given.id, known=len(known), points=points)
+        whole = episode_item([*known, *items], given.id, held)
+        points = await asyncio.to_thread(_encode, encoder, whole, known, items, dense)
+        adding = partial(_write, id=given.id, known=known, points=points)
         if await asyncio.wrap_future(backend.atomic(adding)):
             return Episode(given.id, len(items), len(known) + len(items))
 
@@ -83,7 +86,7 @@ def lone_turns(given: Conversation) -> list[MemoryItem]:
 
 def _encode(
     encoder: Encoder,
-    id: str,
+    episode: MemoryItem,
     known: Sequence[MemoryItem],
     items: Sequence[MemoryItem],
     dense: Sequence[Dense],
@@ -92,27 +95,47 @@ def _encode(
     points = encoder.turns([*known[-2:], *items], dense)
     if len(known) > 1:
         points = points[1:]  # the turn before the last one has both neighbours already
-    everything = [*known, *items]
-    whole = "\n".join(said(item) for item in everything)
-    return [*points, encoder.episode(episode_item(everything, id), whole, own_words=False)]
+    whole = "\n".join(said(item) for item in (*known, *items))
+    return [*points, encoder.episode(episode, whole, own_words=False)]
 
 
-def _write(engine: Engine, id: str, known: int, points: Sequence[Point]) -> bool:
-    """Write the points as one; False when the conversation has grown meanwhile."""
-    if engine.count(turns_of(id)) != known:
+def _write(engine: Engine, id: str, known: Sequence[MemoryItem], points: Sequence[Point]) -> bool:
+    """Write the points as one; False when the conversation is another one by now."""
+    if [turn.id for turn in read_episode(engine, id)[0]] != [turn.id for turn in known]:
         return False
     engine.upsert(points)
     return True
 
 
-def episode_item(turns: Sequence[MemoryItem], id: str) -> MemoryItem:
+def read_episode(engine: Engine, id: str) -> tuple[list[MemoryItem], MemoryItem | None]:
+    """Give the turns of a conversation in order, and what stands for the whole, if it is there.
+
+    Turns that somebody else calls a part of it are none.
+    """
+    turns, found = episode_turns(engine, id), engine.retrieve([id])
+    held = MemoryItem.from_payload(found[0].payload) if found else None
+    owner = held.scope if held else turns[0].scope if turns else None
+    return [turn for turn in turns if turn.scope == owner], held
+
+
+def episode_item(
+    turns: Sequence[MemoryItem], id: str, held: MemoryItem | None = None
+) -> MemoryItem:
     """Make the item that stands for a whole conversation.
 
     Args:
         turns: all of them, in order; at least one.
         id: the episode's.
+        held: what stood for it until now: whether it is pinned, say, stays.
 
     """
+    if held is not None:
+        kept: dict[str, Any] = {
+            "importance": held.importance,
+            "pinned": held.pinned,
+            "expires_at": held.expires_at,
+        }
+        return replace(episode_item(turns, id), **kept, seen_count=held.seen_count)
     first, last = turns[0], turns[-1]
     head = "\n".join(said(turn) for turn in turns[:20])
     return replace(
@@ -130,12 +153,29 @@ def episode_item(turns: Sequence[MemoryItem], id: str) -> MemoryItem:
 
 
 def _unknown(turns: Sequence[Turn], known: Sequence[MemoryItem]) -> list[Turn]:
-    ids = {item.source.message_id for item in known} - {None}
-    fresh = [turn for turn in turns if turn.message_id is None or turn.message_id not in ids]
-    unnamed = [(item.source.author, item.text) for item in known]
-    if known and [(turn.author, turn.text) for turn in fresh[: len(known)]] == unnamed:
-        return fresh[len(known) :]
+    """Give the turns that are new, each once. What was forgotten among the known ones stays so."""
+    places = [(_place(item), item) for item in known]
+    again = known and all(at < len(turns) and _is(turns[at], item) for at, item in places)
+    rest = turns[places[-1][0] + 1 :] if again else turns
+    ids = {item.source.message_id for item in known}
+    fresh: list[Turn] = []
+    for turn in rest:
+        if turn.message_id is None or turn.message_id not in ids:
+            fresh.append(turn)
+            ids.add(turn.message_id)
     return fresh
+
+
+def _is(turn: Turn, item: MemoryItem) -> bool:
+    """Tell whether a turn is the one that is known, by their ids if both have one."""
+    name = item.source.message_id
+    if turn.message_id is not None and name is not None:
+        return turn.message_id == name
+    return (turn.author, turn.text) == (item.source.author, item.text)
+
+
+def _place(turn: MemoryItem) -> int:
+    return turn.position or 0
 
 
 def _item(given: Conversation, turn: Turn, position: int, now: float) -> MemoryItem:

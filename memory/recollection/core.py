@@ -1,7 +1,8 @@
 """What all views of one memory share: its engine, its encoder, and whether they fit together."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -54,13 +55,13 @@ class Core:
         language: str,
     ) -> None:
         """Prepare to open a memory; see ``Memory``."""
-        self.folder = folder
+        self.folder, self.url = folder, url
         self.listeners: list[Callable[[str], None]] = []
         """Told once per outage of a server, from any thread."""
         self.backend: Backend = open_backend(folder, url, api_key, None, self._tell)
         self.encoder = Encoder(LexicalEncoder(language), self._opened(embedder))
         self.store = CheckedStore(self)
-        self._checked = False
+        self._checked = self._renewing = False
         self._deferred = True
         """Whether something may wait to be put in its place, also from an earlier process."""
 
@@ -75,6 +76,7 @@ class Core:
 
     async def ready(self) -> None:
         """Do what ``check`` does, without blocking the event loop."""
+        self._refuse_renewing()
         if not self._checked:
             await asyncio.to_thread(self.check)
 
@@ -99,6 +101,7 @@ class Core:
             MemoryFault: they were not (``embedder_mismatch``), or the memory cannot be used.
 
         """
+        self._refuse_renewing()
         if self._checked:
             return
         held = self.backend.metadata().result()
@@ -107,7 +110,7 @@ class Core:
             raise MemoryFault(told, code="embedder_mismatch")
         marks: dict[str, Any] = {"language": self.encoder.words.language}
         try:
-            marks = self.marks()
+            marks = marks_of(self.encoder)
         except MemoryFault as fault:  # who cannot be asked is asked later; words do until then
             self.encoder.pass_over(fault)
         for name, mark in marks.items():
@@ -127,25 +130,42 @@ class Core:
         elif marks:
             self.backend.set_metadata(marks).result()
 
-    def marks(self) -> dict[str, Any]:
-        """Tell how vectors are made, as it is kept beside them."""
-        embedder = self.encoder.embedder
-        mark = embedder.fingerprint if embedder else None
-        return {"embedder": mark, "language": self.encoder.words.language}
+    def encoder_of(self, embedder: str | Embedder | None) -> Encoder:
+        """Give an encoder with another embedder."""
+        return Encoder(self.encoder.words, self._opened(embedder))
 
-    def use(self, embedder: str | Embedder | None) -> None:
-        """Encode with another embedder from now on."""
-        self.encoder = Encoder(self.encoder.words, self._opened(embedder))
-        self.store = CheckedStore(self)
+    def use(self, encoder: Encoder) -> None:
+        """Encode so from now on: all vectors have been made so."""
+        if encoder is not self.encoder:
+            self.encoder = encoder
+            self.store = CheckedStore(self)
+        self._checked = True
 
-    def checked(self, done: bool) -> None:
-        """Note whether the vectors fit."""
-        self._checked = done
+    @contextmanager
+    def renewing(self) -> Generator[None]:
+        """Let nobody write or ask while all vectors are made anew; then they are checked again."""
+        self._refuse_renewing()
+        self._renewing = True
+        try:
+            yield
+        finally:
+            self._renewing = self._checked = False
+
+    def _refuse_renewing(self) -> None:
+        if self._renewing:
+            told = f"all vectors of {self.folder} are being made anew; try again when that is done"
+            raise MemoryFault(told, code="embedder_mismatch")
 
     async def close(self) -> None:
         """Finish what was asked for and let others open the memory."""
         self._checked = False
         await asyncio.to_thread(self.backend.close)
+
+
+def marks_of(encoder: Encoder) -> dict[str, Any]:
+    """Tell how vectors are made, as it is kept beside them."""
+    mark = encoder.embedder.fingerprint if encoder.embedder else None
+    return {"embedder": mark, "language": encoder.words.language}
 
 
 def _named(mark: Any) -> str:

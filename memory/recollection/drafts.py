@@ -2,12 +2,14 @@
 
 import hashlib
 import json
+import math
 import uuid
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from stretto.errors import MemoryFault
 from stretto.memory.item import MemoryItem, Scope, Source
+from stretto.memory.recollection.checks import check_flag, check_number, id_of
 from stretto.memory.recollection.forms import NewItem, check_text, kind_of, seconds
 
 IDS = uuid.UUID("0b6f2f0e-33a5-5f0c-8a53-6a2d9c1b7e44")
@@ -19,7 +21,7 @@ def id_from(*parts: str) -> str:
     return str(uuid.uuid5(IDS, json.dumps(parts)))
 
 
-def draft(new: NewItem, scope: Scope, source: Source, now: float) -> MemoryItem:
+def draft(new: Any, scope: Scope, source: Source, now: float) -> MemoryItem:
     """Make an item of what is to be remembered.
 
     Args:
@@ -32,6 +34,9 @@ def draft(new: NewItem, scope: Scope, source: Source, now: float) -> MemoryItem:
         MemoryFault: something about it is wrong.
 
     """
+    if not isinstance(new, NewItem):
+        told = f"what is to be remembered is a NewItem, not {str(new)[:100]!r}"
+        raise MemoryFault(told, code="item_invalid")
     at = now if new.at is None else seconds(new.at)
     return MemoryItem(
         id=str(uuid.uuid4()),
@@ -40,28 +45,34 @@ def draft(new: NewItem, scope: Scope, source: Source, now: float) -> MemoryItem:
         updated_at=now,
         scope=scope,
         kind=kind_of(new.kind),
-        data=_json(new.data or {}),
-        key=_name("key", new.key),
-        subject=_name("subject", new.subject),
-        importance=_share(new.importance),
+        data=_json({} if new.data is None else new.data),
+        key=check_name("key", new.key),
+        subject=check_name("subject", new.subject),
+        importance=round(check_number("importance", new.importance, 0, 1, "item_invalid"), 6),
         source=source,
         valid_from=at,
         expires_at=_expiry(new, now),
-        supersedes=new.supersedes,
-        pinned=new.pinned,
+        supersedes=id_of(new.supersedes) or new.supersedes,
+        pinned=check_flag("pinned", new.pinned),
     )
 
 
 def _expiry(new: NewItem, now: float) -> float | None:
     if new.ttl is None:
         return None
-    ttl = seconds(new.ttl)
+    ttl = check_number("ttl", new.ttl, 0, math.inf, "item_invalid")
     if ttl <= 0:
         raise MemoryFault(f"a ttl is a number of seconds above 0, not {ttl}", code="item_invalid")
-    return now + ttl
+    return seconds(now + ttl)
 
 
-def _name(field: str, value: Any) -> str | None:
+def check_name(field: str, value: Any) -> str | None:
+    """Give the key or subject of something, None if it has none.
+
+    Raises:
+        MemoryFault: it is no text, or a blank one; the code is ``item_invalid``.
+
+    """
     if value is None:
         return None
     if not isinstance(value, str) or not value.strip():
@@ -70,20 +81,20 @@ def _name(field: str, value: Any) -> str | None:
     return check_text(value)
 
 
-def _share(importance: float) -> float:
-    value = seconds(importance)
-    if not 0 <= value <= 1:
-        raise MemoryFault(f"importance is from 0 to 1, not {value}", code="item_invalid")
-    return value
-
-
-def _json(data: Mapping[str, object]) -> dict[str, object]:
+def _json(data: Any) -> dict[str, Any]:
+    """Give data as they will be read: names are texts, tuples are lists."""
+    if not isinstance(data, Mapping):
+        told = f"the data of a memory is a mapping of names to JSON values, not {str(data)[:100]!r}"
+        raise MemoryFault(told, code="item_invalid")
     try:
-        json.dumps(dict(data), allow_nan=False)
+        form = json.dumps(
+            dict(cast("Mapping[str, Any]", data)), ensure_ascii=False, allow_nan=False
+        )
+        read: dict[str, Any] = json.loads(form.encode())
     except (TypeError, ValueError, RecursionError) as error:
         told = f"the data of a memory has to be JSON: {error}"
         raise MemoryFault(told, code="item_invalid") from None
-    return dict(data)
+    return read
 
 
 def content_hash(item: MemoryItem) -> str:

@@ -31,8 +31,11 @@ def said(item: MemoryItem) -> str:
 class Encoder:
     """Makes points of items."""
 
-    def __init__(self, words: LexicalEncoder, embedder: Embedder | None) -> None:
-        """Encode words, and meaning if there is an embedder."""
+    def __init__(
+        self, words: LexicalEncoder, embedder: Embedder | None, strict: bool = False
+    ) -> None:
+        """Encode words, and meaning if there is an embedder; a strict one does not do without."""
+        self._strict = strict
         self.words = words
         self.embedder = embedder
         self._down_until = 0.0
@@ -47,10 +50,14 @@ class Encoder:
         if self.embedder is None or not texts or time.monotonic() < self._down_until:
             return [None] * len(texts)
         try:
-            return [*await asyncio.to_thread(self.embedder.embed, list(texts))]
+            found = await asyncio.to_thread(self.embedder.embed, list(texts))
         except Exception as error:
             self.pass_over(error)
             return [None] * len(texts)
+        if len(found) != len(texts):
+            told = f"the embedder gave {len(found)} vectors for {len(texts)} texts"
+            raise MemoryFault(told, code="vector_invalid")
+        return [*found]
 
     def pass_over(self, error: Exception) -> None:
         """Leave an embedder that failed alone for a while: until then words are enough.
@@ -59,7 +66,7 @@ class Encoder:
             MemoryFault: the error is another one: what the embedder gives cannot be kept.
 
         """
-        if isinstance(error, MemoryFault) and error.code != FAILED:
+        if self._strict or (isinstance(error, MemoryFault) and error.code != FAILED):
             raise error
         logger.warning("memories are found by their words alone for now: %s", error)
         self._down_until = time.monotonic() + PAUSE_SECONDS

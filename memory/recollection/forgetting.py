@@ -1,8 +1,8 @@
 """Forgetting: what is named is gone, and what was next to it no longer holds a part of it."""
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +10,10 @@ from stretto.errors import MemoryFault
 from stretto.memory.backend.protocol import Backend, Engine
 from stretto.memory.backend.types import Condition, Filter, HasId, Match
 from stretto.memory.item import Kind, MemoryItem, Scope
-from stretto.memory.recollection.conversations import episode_item
+from stretto.memory.recollection.conversations import episode_item, read_episode
 from stretto.memory.recollection.encoding import Dense, Encoder, said
 from stretto.memory.recollection.filters import of_scope
-from stretto.memory.recollection.ledger import episode_turns, read_items
+from stretto.memory.recollection.ledger import read_items
 from stretto.memory.recollection.receipts import Receipt, files_with, make_receipt
 
 VECTORS = "vectors.db"
@@ -52,7 +52,7 @@ async def forget(backend: Backend, encoder: Encoder, selection: Selection) -> li
     With a conversation its turns go; where only some turns go, those left are encoded anew, since
     their vectors hold a part of their neighbours.
     """
-    gone = await asyncio.wrap_future(backend.atomic(lambda on: _delete(on, selection.filter())))
+    gone = await asyncio.wrap_future(backend.atomic(lambda on: _delete(on, selection)))
     deleted = {item.id for item in gone}
     touched = {item.episode_id for item in gone if item.kind == Kind.MESSAGE} - deleted - {None}
     for episode in touched:
@@ -60,11 +60,15 @@ async def forget(backend: Backend, encoder: Encoder, selection: Selection) -> li
     return gone
 
 
-def _delete(engine: Engine, filter: Filter) -> list[MemoryItem]:
-    found = {item.id: item for item in read_items(engine, filter)}
+def _delete(engine: Engine, selection: Selection) -> list[MemoryItem]:
+    found = {item.id: item for item in read_items(engine, selection.filter())}
     for item in [item for item in found.values() if item.kind == Kind.EPISODE]:
-        parts = Filter((Match("stretto", "item"), Match("episode_id", item.id)))
-        found |= {part.id: part for part in read_items(engine, parts)}
+        own = Filter((*of_scope(selection.scope), Match("episode_id", item.id)))
+        parts = {part.id: part for part in read_items(engine, own)}
+        if selection.ids is not None:
+            found |= parts
+        elif item.is_conversation and parts.keys() - found.keys():
+            del found[item.id]  # it has turns of other runs and subjects, which stay
     if found:
         engine.delete(tuple(found))
     return [*found.values()]
@@ -72,28 +76,33 @@ def _delete(engine: Engine, filter: Filter) -> list[MemoryItem]:
 
 async def rewrite_conversation(backend: Backend, encoder: Encoder, id: str) -> None:
     """Make the vectors of a conversation's turns and of its episode anew."""
-    turns = await asyncio.wrap_future(backend.atomic(lambda on: episode_turns(on, id)))
-    dense = await encoder.meanings([said(turn) for turn in turns])
+    turns, _ = await asyncio.wrap_future(backend.atomic(lambda on: read_episode(on, id)))
+    vectors = await encoder.meanings([said(turn) for turn in turns])
+    dense = {turn.id: vector for turn, vector in zip(turns, vectors, strict=True)}
     await asyncio.wrap_future(backend.atomic(lambda on: _rewrite(on, encoder, id, dense)))
 
 
-def _rewrite(engine: Engine, encoder: Encoder, id: str, dense: Sequence[Dense]) -> None:
-    turns = episode_turns(engine, id)
+def _rewrite(engine: Engine, encoder: Encoder, id: str, dense: Mapping[str, Dense]) -> None:
+    turns, held = read_episode(engine, id)
     if not turns:
         engine.delete((id,))
         return
-    if len(turns) != len(dense):  # somebody added turns: those have been encoded since
-        dense = [None] * len(turns)
-    episode = replace(episode_item(turns, id))
+    episode = episode_item(turns, id, held)
     whole = "\n".join(said(turn) for turn in turns)
-    points = encoder.turns(turns, dense)
+    points = encoder.turns(turns, [dense.get(turn.id) for turn in turns])
     engine.upsert([*points, encoder.episode(episode, whole, own_words=False)])
 
 
-async def purge(backend: Backend, folder: Path, gone: Sequence[MemoryItem]) -> bool:
+async def purge(backend: Backend, folder: Path, gone: Sequence[MemoryItem], embedded: bool) -> bool:
     """Store everything else anew, and tell whether nothing of what is gone is left in a folder.
 
     A text that somebody else remembers too is left, since that was not to be forgotten.
+
+    Args:
+        backend: where everything else is stored.
+        folder: the memory's; that of a server's holds what waits for it.
+        gone: what was forgotten.
+        embedded: whether the folder holds all there is; only a server could tell of its own files.
 
     Raises:
         MemoryFault: something is left that should not be.
@@ -109,7 +118,7 @@ async def purge(backend: Backend, folder: Path, gone: Sequence[MemoryItem]) -> b
     if left:
         told = f"what was forgotten still stands in {left[0]}; delete that file by hand"
         raise MemoryFault(told, code="memory_failed")
-    return True
+    return embedded
 
 
 def _drop_vectors(folder: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias, cast
 
 from stretto.errors import MemoryFault
 from stretto.memory.item import Kind, Scope, Source
+from stretto.memory.recollection.checks import check_whole
 
 Moment: TypeAlias = datetime | float
 """A time: one without a zone is local; a number is seconds since 1970."""
@@ -52,22 +53,32 @@ class Turn:
             MemoryFault: it is something else; the code is ``item_invalid``.
 
         """
+        author: Any
+        text: Any
         if isinstance(given, Turn):
-            return given
-        if isinstance(given, Mapping):
-            return _turn_of(cast("Mapping[str, Any]", given))
-        author, text = getattr(given, "type", None), getattr(given, "text", None)
-        if isinstance(author, str) and isinstance(text, str):
-            return cls(author, str(text), None, getattr(given, "id", None))
-        raise _no_turn(given)
+            author, text, at, id = given.author, given.text, given.at, given.message_id
+        elif isinstance(given, Mapping):
+            form = cast("Mapping[str, Any]", given)
+            author, text = (
+                form.get("author", form.get("role")),
+                form.get("text", form.get("content")),
+            )
+            at, id = form.get("at"), form.get("message_id", form.get("id"))
+        else:
+            author, text = getattr(given, "type", None), getattr(given, "text", None)
+            at, id = None, getattr(given, "id", None)
+        if not isinstance(author, str) or not isinstance(text, str):
+            raise _no_turn(given)
+        name = None if id is None else check_whole(str(id))
+        return cls(check_whole(author), str(text), at, name)
 
-
-def _turn_of(given: Mapping[str, Any]) -> Turn:
-    author = given.get("author", given.get("role"))
-    text = given.get("text", given.get("content"))
-    if not isinstance(author, str) or not isinstance(text, str):
-        raise _no_turn(given)
-    return Turn(author, text, given.get("at"), given.get("message_id", given.get("id")))
+    @staticmethod
+    def says_nothing(given: Any) -> bool:
+        """Tell whether a LangChain message has no text, as those that only call tools."""
+        if isinstance(given, Turn | Mapping):
+            return False
+        text = getattr(given, "text", None)
+        return isinstance(text, str) and not text.strip()
 
 
 def _no_turn(given: Any) -> MemoryFault:
@@ -163,12 +174,7 @@ def check_text(text: Any) -> str:
             f"of at most {MAX_CHARACTERS:,}, as turns of a conversation, say"
         )
         raise MemoryFault(told, code="text_too_long")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        told = "the text holds half of a character (a lone surrogate); give it as Unicode"
-        raise MemoryFault(told, code="item_invalid") from None
-    return text
+    return check_whole(text)
 
 
 def kind_of(name: str) -> Kind:

@@ -8,7 +8,10 @@ from stretto.errors import MemoryFault
 from stretto.memory.item import Scope
 from stretto.memory.recollection import consolidation, forgetting, transfer, upkeep
 from stretto.memory.recollection.base import MemoryBase
+from stretto.memory.recollection.checks import id_of
 from stretto.memory.recollection.consolidation import Consolidation, Contradict, Summarize
+from stretto.memory.recollection.core import marks_of
+from stretto.memory.recollection.drafts import check_name
 from stretto.memory.recollection.forms import MemoryStats, current_time
 from stretto.memory.recollection.receipts import Receipt, keep_receipt
 
@@ -41,16 +44,21 @@ class MemoryKeeping(MemoryBase):
                 says nothing of its own files.
 
         """
+        subject, run = check_name("subject", subject or None), check_name("run", run or None)
+        selection = forgetting.Selection(self._of(scope), _named(ids), subject, run)
         named = ids is not None or subject or run or (scope is not None and scope != Scope())
-        if not named and self.scope == Scope():
+        if not named:
             told = "say what to forget: ids, a scope, a subject or a run"
             raise MemoryFault(told, code="item_invalid")
+        if scope is not None and selection.scope != self.scope.within(scope):
+            told = (
+                f"this memory is that of {_own(self.scope)}, and forgets nothing of {_own(scope)}"
+            )
+            raise MemoryFault(told, code="scope_unknown")
         await self._core.ready()
         core = self._core
-        wanted = None if ids is None else [*ids]
-        selection = forgetting.Selection(self._of(scope), wanted, subject, run)
         gone = await forgetting.forget(core.backend, core.encoder, selection)
-        purged = await forgetting.purge(core.backend, core.folder, gone) if purge else False
+        purged = purge and await forgetting.purge(core.backend, core.folder, gone, core.url is None)
         receipt = forgetting.receipt_of(gone, selection, purged)
         await asyncio.to_thread(keep_receipt, core.folder / "receipts", receipt)
         return receipt
@@ -81,11 +89,11 @@ class MemoryKeeping(MemoryBase):
     async def reindex(self, embedder: "str | Embedder | None" = None) -> int:
         """Make all vectors anew, by another embedder if one is given, and count the items."""
         core = self._core
-        if embedder is not None:
-            core.use(embedder)
-        marks = await asyncio.to_thread(core.marks)
-        count = await upkeep.reindex(core.backend, core.encoder, marks)
-        core.checked(True)
+        encoder = core.encoder if embedder is None else core.encoder_of(embedder)
+        marks = await asyncio.to_thread(marks_of, encoder)
+        with core.renewing():
+            count = await upkeep.reindex(core.backend, encoder, marks)
+        core.use(encoder)
         return count
 
     async def consolidate(
@@ -111,3 +119,14 @@ class MemoryKeeping(MemoryBase):
         return await consolidation.consolidate(
             core.backend, core.encoder, plan, summarize, contradict
         )
+
+
+def _named(ids: Collection[str] | None) -> list[str] | None:
+    """Give the ids that are some; what is none names nothing."""
+    if isinstance(ids, str):
+        raise MemoryFault(f"ids are several; give ['{ids}']", code="item_invalid")
+    return None if ids is None else [known for id in ids if (known := id_of(id)) is not None]
+
+
+def _own(scope: Scope) -> str:
+    return "/".join(scope.namespace())

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 from stretto.errors import MemoryFault
@@ -40,6 +41,15 @@ class Ledger:
             self._read(MatchAny("key", tuple(keys)), *of_scope(scope))
         for record in engine.retrieve(tuple(named)) if named else ():
             self._add(MemoryItem.from_payload(record.payload))
+        for line in (*self._by_slot.values(),):
+            self._mend(line)
+
+    def _mend(self, line: Iterable[str]) -> None:
+        """End facts that a process which was killed had no time to end."""
+        ordered = sorted((self.items[id] for id in line), key=_span)
+        for item, follower in pairwise(ordered):
+            if item.valid_to is None or item.valid_to > _begin(follower):
+                self._change(item, valid_to=_begin(follower), superseded_by=follower.id)
 
     def _read(self, *conditions: Condition) -> None:
         placed = Filter((ITEMS, *conditions), (Match(DEFERRED, 1),))
@@ -62,17 +72,18 @@ class Ledger:
         known = self._known(draft)
         if known is not None and draft.supersedes in (None, known.supersedes):
             return self._seen_again(known, draft)
-        if draft.supersedes is not None:
-            draft = self._follow(draft, self._superseded(draft.supersedes))
-        elif draft.key is not None:
+        replaced = None if draft.supersedes is None else self._superseded(draft)
+        if draft.key is not None:
             draft = self._in_line(draft)
+        if replaced is not None:
+            draft = self._follow(draft, self.items[replaced.id])
         self._add(draft)
         self.new[draft.id] = draft
         return draft
 
     def _known(self, draft: MemoryItem) -> MemoryItem | None:
         same = (self.items[id] for id in self._by_content.get(content_hash(draft), ()))
-        return next((item for item in same if _holds(item, draft.created_at)), None)
+        return next((item for item in same if _holds(item, draft)), None)
 
     def _seen_again(self, known: MemoryItem, draft: MemoryItem) -> MemoryItem:
         changes: dict[str, Any] = {}
@@ -84,11 +95,26 @@ class Ledger:
             changes["expires_at"] = draft.expires_at
         return self._change(known, **changes) if changes else known
 
-    def _superseded(self, id: str) -> MemoryItem:
-        if id not in self.items:
+    def _superseded(self, draft: MemoryItem) -> MemoryItem:
+        """Give the item whose place is taken: of one that was replaced already, the last."""
+        id = draft.supersedes or ""
+        if (item := self._read_one(id)) is None:
             told = f"no memory has the id '{id}', so nothing can take its place"
             raise MemoryFault(told, code="item_unknown")
-        return self.items[id]
+        seen = {item.id}
+        while item.superseded_by is not None and item.superseded_by not in seen:
+            heir = self._read_one(item.superseded_by)
+            if heir is None or heir.scope != item.scope or _begin(heir) > _begin(draft):
+                return item
+            item = heir
+            seen.add(item.id)
+        return item
+
+    def _read_one(self, id: str) -> MemoryItem | None:
+        if id not in self.items:
+            for record in self._engine.retrieve([id]):
+                self._add(MemoryItem.from_payload(record.payload))
+        return self.items.get(id)
 
     def _in_line(self, draft: MemoryItem) -> MemoryItem:
         """Put a fact between the one that held before it and the one that holds after it."""
@@ -103,8 +129,8 @@ class Ledger:
         return self._follow(draft, before[-1]) if before else draft
 
     def _follow(self, draft: MemoryItem, before: MemoryItem) -> MemoryItem:
-        ends = [end for end in (before.valid_to, draft.valid_from) if end is not None]
-        self._change(before, valid_to=min(ends), superseded_by=draft.id)
+        if before.valid_to is None or before.valid_to > _begin(draft):
+            self._change(before, valid_to=_begin(draft), superseded_by=draft.id)
         return replace(draft, supersedes=before.id)
 
     def _change(self, item: MemoryItem, **changes: Any) -> MemoryItem:
@@ -122,9 +148,17 @@ class Ledger:
             self._engine.set_payload([id], payload)
 
 
-def _holds(item: MemoryItem, now: float) -> bool:
-    expired = item.expires_at is not None and item.expires_at <= now and not item.pinned
-    return item.valid_to is None and not expired
+def _holds(item: MemoryItem, draft: MemoryItem) -> bool:
+    """Tell whether a draft that says the same as an item says nothing new.
+
+    A fact with a key is told of a time: it is known if the item held then.
+    """
+    now, end = draft.created_at, item.valid_to
+    if item.expires_at is not None and item.expires_at <= now and not item.pinned:
+        return False
+    if item.key is None:
+        return end is None
+    return _begin(item) <= _begin(draft) and (end is None or _begin(draft) < end)
 
 
 def _lasts_longer(item: MemoryItem, end: float) -> bool:
@@ -135,9 +169,10 @@ def _begin(item: MemoryItem) -> float:
     return item.created_at if item.valid_from is None else item.valid_from
 
 
-def _span(item: MemoryItem) -> tuple[float, float]:
+def _span(item: MemoryItem) -> tuple[float, float, float]:
     """Order facts by when they hold; of several from one time only the last still does."""
-    return _begin(item), math.inf if item.valid_to is None else item.valid_to
+    end = math.inf if item.valid_to is None else item.valid_to
+    return _begin(item), end, item.created_at
 
 
 def _payload(changes: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Literal, Self
 from stretto.errors import MemoryFault
 from stretto.memory.embeddings import open_embedder
 from stretto.memory.item import EVERYTHING, Scope, Source
+from stretto.memory.recollection.checks import check_scope
 from stretto.memory.recollection.core import Core
+from stretto.memory.recollection.drafts import check_name
 from stretto.memory.recollection.filters import View
 from stretto.memory.recollection.forgetting import VECTORS
 from stretto.memory.recollection.forms import Moment, seconds
@@ -62,7 +64,7 @@ class Memory(MemoryWriting, MemoryKeeping):
 
         """
         home = Path(folder) if folder is not None else Path(".stretto") / "memory"
-        self.scope = scope
+        self.scope = check_scope(scope)
         self.on_error = on_error
         self._core = Core(home, url, api_key, embedder, language)
         self._source = Source()
@@ -103,7 +105,7 @@ class Memory(MemoryWriting, MemoryKeeping):
 
         """
         view = object.__new__(Memory)
-        view.scope = scope.within(self.scope)
+        view.scope = check_scope(scope).within(self.scope)
         view.on_error = self.on_error
         view._core, view._owns = self._core, False
         view._source = source or self._source
@@ -136,7 +138,7 @@ class Memory(MemoryWriting, MemoryKeeping):
             k: how many hits at most.
             budget_tokens: how many tokens all of it may take, as estimated.
             neighbours: how many turns before and after a hit are told with it.
-            kinds: only these; see ``Kind``.
+            kinds: only these, or this one; see ``Kind``.
             subject: only what is about this.
             key: only facts of this key.
             as_of: what held at a time, instead of what holds now.
@@ -149,9 +151,9 @@ class Memory(MemoryWriting, MemoryKeeping):
         """
         view = View(
             self._of(scope),
-            kinds,
-            subject,
-            key,
+            (kinds,) if isinstance(kinds, str) else kinds,
+            check_name("subject", subject),
+            check_name("key", key),
             *(None if moment is None else seconds(moment) for moment in (as_of, since, until)),
         )
         question = Question(

@@ -1,14 +1,18 @@
 """What is asked of a memory, and how the answer is chosen."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 from stretto.errors import MemoryFault
 from stretto.memory.item import Kind
+from stretto.memory.recollection.checks import check_count, check_number
 from stretto.memory.recollection.filters import View
 from stretto.memory.recollection.forms import MAX_CHARACTERS
 
 MAX_RECENCY = 10.0
+MAX_HITS = 10_000
+"""The most hits, and the most neighbours of one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +46,13 @@ def check_question(question: Question) -> None:
     query: Any = question.query
     if not isinstance(query, str):
         raise MemoryFault("a query is a text; give what is asked", code="query_invalid")
-    shares = {"diversity": question.diversity, "min_score": question.min_score}
-    for name, value in shares.items():
-        if not 0 <= value <= 1:
-            raise MemoryFault(f"{name} is from 0 to 1, not {value}", code="query_invalid")
-    least = {"k": (question.k, 1), "neighbours": (question.neighbours, 0)}
-    least |= {"budget_tokens": (1 if question.budget is None else question.budget, 1)}
-    for name, (number, low) in least.items():
-        if number < low:
-            raise MemoryFault(f"{name} is {low} or more, not {number}", code="query_invalid")
-    if not 0 <= question.recency <= MAX_RECENCY:
-        told = f"recency is from 0 to {MAX_RECENCY}, not {question.recency}"
-        raise MemoryFault(told, code="query_invalid")
+    shares = {"diversity": (question.diversity, 1.0), "min_score": (question.min_score, 1.0)}
+    for name, (value, high) in (shares | {"recency": (question.recency, MAX_RECENCY)}).items():
+        check_number(name, value, 0, high, "query_invalid")
+    check_count("k", question.k, 1, MAX_HITS, "query_invalid")
+    check_count("neighbours", question.neighbours, 0, MAX_HITS, "query_invalid")
+    if question.budget is not None:
+        check_count("budget_tokens", question.budget, 1, math.inf, "query_invalid")
     if len(question.query) > MAX_CHARACTERS:
         told = f"a query has at most {MAX_CHARACTERS:,} characters; ask more briefly"
         raise MemoryFault(told, code="text_too_long")

@@ -22,8 +22,11 @@ async def recall(backend: Backend, encoder: Encoder, question: Question) -> Reco
         MemoryFault: the memory cannot be used.
 
     """
-    words = encoder.words.encode_query(question.query)
-    [dense] = await encoder.meanings([question.query]) if question.query.strip() else [None]
+    query = question.query.encode(errors="replace").decode()  # half characters mean nothing
+    if not any(character.isalnum() for character in query):
+        return Recollection(question.query)
+    words = encoder.words.encode_query(query)
+    [dense] = await encoder.meanings([query])
     if not words[0] and dense is None:
         return Recollection(question.query)
     now = current_time()

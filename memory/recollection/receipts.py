@@ -75,7 +75,11 @@ def files_with(folder: Path, texts: Iterable[str]) -> list[Path]:
         texts: what is looked for, as it is and as JSON writes it.
 
     """
-    needles = {form.encode() for text in texts for form in (text, json.dumps(text)[1:-1])}
+    needles = {
+        form.encode()
+        for text in texts
+        for form in (text, *(json.dumps(text, ensure_ascii=plain)[1:-1] for plain in (True, False)))
+    }
     found: list[Path] = []
     for path in sorted(folder.rglob("*")):
         if path.is_file():

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from stretto.errors import MemoryFault
 from stretto.memory.item import MemoryItem, Scope, Source
 from stretto.memory.recollection.base import MemoryBase
+from stretto.memory.recollection.checks import check_flag
 from stretto.memory.recollection.conversations import (
     Conversation,
     add_turns,
@@ -14,7 +16,7 @@ from stretto.memory.recollection.conversations import (
     lone_turns,
 )
 from stretto.memory.recollection.deferring import is_away
-from stretto.memory.recollection.drafts import draft
+from stretto.memory.recollection.drafts import check_name, draft
 from stretto.memory.recollection.forms import (
     Episode,
     Moment,
@@ -52,10 +54,14 @@ class MemoryWriting(MemoryBase):
     async def remember_many(self, items: Iterable[NewItem]) -> list[MemoryItem]:
         """Remember many things at once; see ``remember``. Nothing is, when one is invalid."""
         now = current_time()
-        drafts = [draft(n, self._of(n.scope), self._from(n.source), now) for n in items]
+        drafts = [self._draft(new, now) for new in items]
         for id in {each.supersedes for each in drafts if each.supersedes is not None}:
             await self._known(id)  # what another scope remembers is not ours to end
         return await self._core.write(drafts)
+
+    def _draft(self, new: NewItem, now: float) -> MemoryItem:
+        scope, source = getattr(new, "scope", None), getattr(new, "source", None)
+        return draft(new, self._of(scope), self._from(source), now)
 
     async def remember_conversation(
         self,
@@ -71,7 +77,7 @@ class MemoryWriting(MemoryBase):
 
         Args:
             turns: all of them or those that are new, in order: turns, mappings with ``author`` and
-                ``text``, or LangChain messages.
+                ``text``, or LangChain messages, of which those without a text are left out.
             id: its name in the scope; None begins a new one.
             scope: whose it is.
             at: when it took place, for turns that do not say it.
@@ -84,8 +90,8 @@ class MemoryWriting(MemoryBase):
             episode_id(own, id),
             own,
             self._from(source),
-            [Turn.of(turn) for turn in turns],
-            subject,
+            [Turn.of(turn) for turn in turns if not Turn.says_nothing(turn)],
+            check_name("subject", subject),
             None if at is None else seconds(at),
         )
         try:
@@ -124,7 +130,7 @@ class MemoryWriting(MemoryBase):
 
     async def pin(self, id: str, pinned: bool = True) -> MemoryItem:
         """Keep an item from expiring, or let it expire again."""
-        await self._known(id)
-        flag = {"pinned": f"b:{str(pinned).lower()}"}
-        await asyncio.wrap_future(self._core.backend.set_payload([id], flag))
-        return await self._known(id)
+        flag = {"pinned": f"b:{str(check_flag('pinned', pinned)).lower()}"}
+        item = await self._known(id)
+        await asyncio.wrap_future(self._core.backend.set_payload([item.id], flag))
+        return replace(item, pinned=pinned)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from stretto.errors import MemoryFault
 from stretto.memory.backend.protocol import Backend
 from stretto.memory.backend.types import Filter, Match
 from stretto.memory.item import Kind, MemoryItem, Scope, Source
@@ -53,6 +54,10 @@ async def put_run(backend: Backend, encoder: Encoder, run: RunMemory, scope: Sco
 
 def run_item(run: RunMemory, scope: Scope) -> MemoryItem:
     """Make the item that stands for a whole run."""
+    given: Any = run
+    if not isinstance(given, RunMemory):
+        told = f"a run that has ended is a RunMemory, not {str(given)[:100]!r}"
+        raise MemoryFault(told, code="item_invalid")
     now = current_time()
     lines = [f"Run of {run.workflow}: {run.status}."]
     lines += [f"Input: {_text(run.input)}"] if run.input else []
@@ -89,11 +94,18 @@ def _told(outputs: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [(step, text) for step, text in texts if any(c.isalpha() for c in text)]
 
 
+def _as_json(value: Any) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False, default=str)
+    except (TypeError, ValueError, RecursionError):  # it holds itself, or names that are no texts
+        return str(value)
+
+
 def _text(value: Any) -> str:
     """Write a value as text for people, not longer than what is remembered of one."""
     if isinstance(value, str):
         text = value
     else:
-        text = json.dumps(value, ensure_ascii=False, default=str)
+        text = _as_json(value)
     text = text.encode(errors="replace").decode()
     return text if len(text) <= OUTPUT_CHARACTERS else f"{text[:OUTPUT_CHARACTERS]}..."

@@ -2,24 +2,28 @@
 
 import asyncio
 import json
-import uuid
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import asdict, fields, replace
+from functools import partial
 from itertools import islice
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from stretto.errors import MemoryFault
-from stretto.memory.backend.protocol import Backend
+from stretto.memory.backend.protocol import Backend, Engine
 from stretto.memory.backend.types import Filter, Point
-from stretto.memory.item import EVERYTHING, Kind, MemoryItem, Scope, Source
+from stretto.memory.item import EVERYTHING, TIMES, Kind, MemoryItem, Scope, Source
+from stretto.memory.recollection.checks import check_count, check_number, id_of
+from stretto.memory.recollection.drafts import check_name, id_from
 from stretto.memory.recollection.encoding import Encoder, said
 from stretto.memory.recollection.filters import of_scope
 from stretto.memory.recollection.forgetting import rewrite_conversation
-from stretto.memory.recollection.forms import check_text
+from stretto.memory.recollection.forms import check_text, seconds
 
 PAGE = 256
+MOST = 2**53
+IDS = ("id", "episode_id", "supersedes", "superseded_by")
 
 
 async def export(backend: Backend, scope: Scope) -> AsyncIterator[dict[str, Any]]:
@@ -57,25 +61,29 @@ async def import_lines(
         MemoryFault: a line is no item; nothing is added then.
 
     """
-    items = [item_of(line, number, outer) for number, line in enumerate(lines, start=1)]
-    added = 0
-    rest = iter(items)
-    parts = parts_of(items)
+    read = [item_of(line, number, outer) for number, line in enumerate(lines, start=1)]
+    items = [*{item.id: item for item in reversed(read)}.values()][::-1]
+    added: set[str] = set()
+    rest, parts = iter(items), parts_of(items)
     while page := list(islice(rest, PAGE)):
-        added += await _add(backend, encoder, page, parts)
-    for episode in {item.episode_id for item in items if item.kind == Kind.MESSAGE} - {None}:
+        found = await asyncio.wrap_future(backend.retrieve([item.id for item in page]))
+        known = {record.id for record in found}
+        new = [item for item in page if item.id not in known]
+        points = await encode(encoder, new, parts)
+        added |= await asyncio.wrap_future(backend.atomic(partial(_add, points)))
+    turns = [item for item in items if item.kind == Kind.MESSAGE and item.id in added]
+    for episode in {turn.episode_id for turn in turns} - {None}:
         await rewrite_conversation(backend, encoder, str(episode))
-    return added
+    return len(added)
 
 
-async def _add(
-    backend: Backend, encoder: Encoder, items: Sequence[MemoryItem], parts: Mapping[str, list[str]]
-) -> int:
-    found = await asyncio.wrap_future(backend.retrieve([item.id for item in items]))
-    known = {record.id for record in found}
-    new = [item for item in items if item.id not in known]
-    await asyncio.wrap_future(backend.upsert(await encode(encoder, new, parts)))
-    return len(new)
+def _add(points: Sequence[Point], engine: Engine) -> set[str]:
+    """Write those points that nobody else has written meanwhile, and give their ids."""
+    known = {record.id for record in engine.retrieve([point.id for point in points])}
+    new = [point for point in points if point.id not in known]
+    if new:
+        engine.upsert(new)
+    return {point.id for point in new}
 
 
 async def encode(
@@ -136,7 +144,6 @@ def _read(values: dict[str, Any], outer: Scope) -> MemoryItem:
     _refuse_strange(values, MemoryItem)
     _refuse_strange(values.get("scope", {}), Scope)
     _refuse_strange(values.get("source", {}), Source)
-    uuid.UUID(values["id"])
     text = json.dumps(values, allow_nan=False)
     try:
         item = _FORM.validate_json(text, strict=True)
@@ -144,8 +151,42 @@ def _read(values: dict[str, Any], outer: Scope) -> MemoryItem:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise ValueError(f"{where}: {first['msg']}") from None
+    return _moved(_checked(item), outer)
+
+
+def _checked(item: MemoryItem) -> MemoryItem:
+    """Give an item as it is kept, when all of it can be meant."""
+    times: dict[str, float | None] = {name: getattr(item, name) for name in TIMES - {"importance"}}
+    ids: dict[str, Any] = {name: _known_id(name, getattr(item, name)) for name in IDS}
+    check_count("seen_count", item.seen_count, 1, MOST, "item_invalid")
+    check_count("position", item.position or 0, 0, MOST, "item_invalid")
+    importance = check_number("importance", item.importance, 0, 1, "item_invalid")
     check_text(item.text)
-    return replace(item, scope=item.scope.within(outer))
+    check_name("key", item.key)
+    check_name("subject", item.subject)
+    kept: dict[str, Any] = {
+        name: None if time is None else seconds(time) for name, time in times.items()
+    }
+    return replace(item, **ids, **kept, importance=round(importance, 6))
+
+
+def _known_id(name: str, given: Any) -> str | None:
+    known = id_of(given)
+    if known is None and (given is not None or name == "id"):
+        raise ValueError(f"its {name} is no UUID")
+    return known
+
+
+def _moved(item: MemoryItem, outer: Scope) -> MemoryItem:
+    """Give an item as a part of a memory: what was somebody else's gets other ids there."""
+    scope = item.scope.within(outer)
+    if scope == item.scope:
+        return item
+    ids: dict[str, str | None] = {name: getattr(item, name) for name in IDS}
+    own: dict[str, Any] = {
+        n: id and id_from("copy", *scope.namespace(), id) for n, id in ids.items()
+    }
+    return replace(item, scope=scope, **own)
 
 
 def _refuse_strange(values: dict[str, Any], form: type[Any]) -> None:

@@ -1,11 +1,13 @@
 """What keeps a memory in order: figures, what has expired, vectors made anew."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from itertools import islice
 from typing import Any
 
-from stretto.memory.backend.protocol import Backend
+from stretto.memory.backend.protocol import Backend, Engine
 from stretto.memory.backend.types import Filter, Match, MatchAny, Point, Range, Record
 from stretto.memory.item import Kind, MemoryItem
 from stretto.memory.recollection.encoding import PENDING, Encoder
@@ -65,8 +67,7 @@ async def _renew(backend: Backend, encoder: Encoder, items: Sequence[MemoryItem]
     conversations = {i.episode_id for i in items if i.kind == Kind.MESSAGE and i.episode_id}
     single = [i for i in items if i.kind != Kind.MESSAGE or not i.episode_id]
     parts = {e.id: await _parts(backend, e.id) for e in single if e.kind == Kind.EPISODE}
-    points = await encode(encoder, single, parts)
-    await asyncio.wrap_future(backend.upsert(points))
+    await renew(backend, await encode(encoder, single, parts))
     for episode in conversations:
         await rewrite_conversation(backend, encoder, episode)
     left = await asyncio.wrap_future(backend.retrieve([item.id for item in items]))
@@ -89,10 +90,13 @@ async def reindex(backend: Backend, encoder: Encoder, marks: dict[str, Any]) -> 
         marks: how they were made, kept beside them.
 
     Raises:
-        MemoryFault: the memory cannot be used, or the embedder gives what cannot be kept. Until
-            all vectors are made, nothing but another attempt is accepted.
+        MemoryFault: the memory cannot be used, or the embedder does not answer, or gives what
+            cannot be kept. Once some vectors are new, nothing but another attempt is accepted
+            until all are.
 
     """
+    encoder = Encoder(encoder.words, encoder.embedder, strict=True)
+    await encoder.meanings(["Does the embedder answer?"])  # before anything is changed
     dims = encoder.embedder.dims if encoder.embedder else 0
     under_way = {**marks, UNDER_WAY: True}
     await asyncio.wrap_future(backend.rebuild(_without_meaning, dims, under_way))
@@ -100,7 +104,7 @@ async def reindex(backend: Backend, encoder: Encoder, marks: dict[str, Any]) -> 
     conversations = {i.episode_id for i in items if i.kind == Kind.MESSAGE and i.episode_id}
     parts, rest = parts_of(items), iter(items)
     while page := list(islice(rest, PAGE)):
-        await asyncio.wrap_future(backend.upsert(await encode(encoder, page, parts)))
+        await renew(backend, await encode(encoder, page, parts))
     for episode in conversations:
         await rewrite_conversation(backend, encoder, str(episode))
     await _reindex_values(backend, encoder)
@@ -147,5 +151,26 @@ async def _renew_values(backend: Backend, encoder: Encoder, records: Sequence[Re
         lex = encoder.words.encode(record.payload["text"]) if value else None
         whole = None if record.payload.get("parts") else vector
         points.append(Point(record.id, record.payload, lex, None, whole))
+    await renew(backend, points)
+
+
+async def renew(backend: Backend, points: Sequence[Point]) -> None:
+    """Give points new vectors; what was forgotten or changed meanwhile stays so."""
     if points:
-        await asyncio.wrap_future(backend.upsert(points))
+        await asyncio.wrap_future(backend.atomic(partial(_renew_points, points)))
+
+
+def _renew_points(points: Sequence[Point], engine: Engine) -> None:
+    held = {each.id: each.payload for each in engine.retrieve([point.id for point in points])}
+    there = [point for point in points if point.id in held]
+    kept = [
+        replace(point, payload={**held[point.id], **_pending(point.payload)})
+        for point in there
+        if held[point.id].get("text") == point.payload.get("text")
+    ]
+    if kept:
+        engine.upsert(kept)
+
+
+def _pending(payload: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in payload.items() if name == PENDING}
