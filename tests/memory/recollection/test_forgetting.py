@@ -1,0 +1,121 @@
+"""Forgetting: exactly what was named is gone, to the last byte when that is asked for."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from stretto.errors import MemoryFault
+from stretto.memory.item import Scope, Source
+from stretto.memory.recollection import Memory, RunMemory, Turn
+from tests.fakes.embedders import WordEmbedder
+from tests.fakes.qdrant_server import qdrant_server
+
+TALK = [Turn("ann", f"word{number} of the talk", float(number)) for number in range(5)]
+
+
+async def texts(memory: Memory) -> list[str]:
+    lines = [line async for line in memory.export()]
+    return sorted(line["text"] for line in lines if line["kind"] != "episode")
+
+
+def files_that_say(folder: Path, words: list[str]) -> list[tuple[str, str]]:
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return [(str(p), word) for p in files for word in words if word.encode() in p.read_bytes()]
+
+
+async def test_nothing_named_forgets_nothing_in_a_view_either(memory: Memory) -> None:
+    view = memory.within(Scope(tenant="a"))
+    await view.remember("something")
+    for purge in (False, True):
+        with pytest.raises(MemoryFault, match="say what to forget"):
+            await view.forget(purge=purge)
+    assert (await view.forget(ids=[])).count == 0
+    assert (await memory.stats()).items == 1
+    assert (await view.forget(scope=view.scope)).count == 1
+
+
+async def test_a_purge_leaves_no_byte(tmp_path: Path) -> None:
+    folder = tmp_path / "memory"
+    async with Memory(folder, embedder=WordEmbedder()) as memory:
+        fact = await memory.remember(
+            "Geheimnis äöü\nsecond line", data={"pin": "datasecret"}, subject="subjectsecret"
+        )
+        await memory.remember("this stays, and so does word3 of the talk")
+        await memory.remember_conversation(TALK, id="c")
+        await memory.remember_run(RunMemory("r1", "w", {}, {"step": "outputsecret"}, "endsecret"))
+        hits = (await memory.recall("word1", k=1, neighbours=0)).items
+        ids = [fact.id, *(hit.item.id for hit in hits)]
+        assert (await memory.forget(ids=ids, purge=True)).purged
+        assert (await memory.forget(run="r1", purge=True)).count == 2
+        secrets = ["Geheimnis", "äöü", "datasecret", "subjectsecret", "word1", "outputsecret"]
+        assert files_that_say(folder, [*secrets, "endsecret"]) == []
+        assert (await memory.forget(subject="nobody", purge=True)).count == 0
+        assert len((await memory.recall("word3 talk")).items) == 5
+    assert files_that_say(folder, secrets) == []
+
+
+async def test_what_somebody_else_remembers_too_is_left_to_them(memory: Memory) -> None:
+    for tenant in ("a", "b"):
+        await memory.remember("the sky is blue", scope=Scope(tenant=tenant))
+    receipt = await memory.forget(scope=Scope(tenant="a"), purge=True)
+    assert (receipt.count, receipt.purged) == (1, True)
+    assert await texts(memory) == ["the sky is blue"]
+
+
+async def test_a_receipt_tells_how_much_and_not_what(memory: Memory, tmp_path: Path) -> None:
+    await memory.remember("ann is ill", subject="ann")
+    receipt = await memory.forget(subject="ann")
+    [path] = (tmp_path / "memory" / "receipts").iterdir()
+    assert json.loads(path.read_text()) == receipt.to_dict()
+    assert receipt.count == 1
+    assert "ann" not in path.read_text()
+
+
+async def test_a_purge_on_a_server_does_not_vouch_for_its_files(tmp_path: Path) -> None:
+    with qdrant_server() as server:
+        async with Memory(tmp_path / "memory", url=server.url) as memory:
+            await memory.remember("a secret", subject="s")
+            await memory.forget(subject="nobody")
+            receipt = await memory.forget(subject="s", purge=True)
+            assert (receipt.count, receipt.purged) == (1, False)
+
+
+async def test_a_conversation_keeps_the_turns_of_other_runs(memory: Memory) -> None:
+    for run in ("r1", "r2"):
+        turn = Turn("ann", f"said in {run}")
+        source = Source(run_id=run)
+        await memory.remember_conversation([turn], id="c", source=source, subject=f"of {run}")
+    assert (await memory.forget(run="r1")).count == 1
+    assert await texts(memory) == ["said in r2"]
+    episode = [line async for line in memory.export() if line["kind"] == "episode"]
+    assert [(each["text"], each["source"]) for each in episode] == [
+        ("ann: said in r2", {"run_id": "r2"})
+    ]
+    assert (await memory.forget(subject="of r2")).count == 2
+    assert (await memory.stats()).items == 0
+
+
+async def test_an_episode_goes_with_its_turns(memory: Memory) -> None:
+    episode = await memory.remember_conversation(TALK, id="c")
+    assert (await memory.forget(ids=[episode.id])).count == 6
+    assert (await memory.stats()).items == 0
+
+
+async def test_what_comes_after_a_forgotten_turn_takes_nobodys_place(memory: Memory) -> None:
+    await memory.remember_conversation(TALK, id="c")
+    [hit] = (await memory.recall("word1", k=1, neighbours=0)).items
+    await memory.forget(ids=[hit.item.id])
+    await memory.remember_conversation([Turn("ann", "something new")], id="c")
+    kept = [turn.text for turn in TALK if turn.text != hit.item.text]
+    assert await texts(memory) == ["something new", *kept]
+
+
+async def test_a_forgotten_turn_stays_forgotten_when_all_is_told_again(memory: Memory) -> None:
+    await memory.remember_conversation(TALK, id="c")
+    [hit] = (await memory.recall("word1", k=1, neighbours=0)).items
+    await memory.forget(ids=[hit.item.id])
+    more = [*TALK, Turn("ann", "something new")]
+    assert (await memory.remember_conversation(more, id="c")).added == 1
+    assert hit.item.text not in await texts(memory)
+    assert len(await texts(memory)) == 5
