@@ -82,6 +82,37 @@ async def test_turns_with_ids_are_known_by_them(memory: Memory) -> None:
     assert (await memory.remember_conversation(more, id="c")).added == 1
 
 
+async def test_a_turn_that_comes_twice_in_one_call_is_added_once(memory: Memory) -> None:
+    turns = [Turn("ann", "one", message_id="m1")] * 2
+    assert (await memory.remember_conversation(turns, id="c")).size == 1
+    more = [*turns, Turn("ann", "two")]
+    assert (await memory.remember_conversation(more, id="c")).size == 2
+    assert (await memory.remember_conversation(turns[:1], id="c")).added == 0
+
+
+async def test_turns_with_and_without_ids_are_known_again(memory: Memory) -> None:
+    turns = [Turn("ann", "one", message_id="m1"), Turn("bot", "two")]
+    await memory.remember_conversation(turns, id="c")
+    again = await memory.remember_conversation([*turns, Turn("ann", "three")], id="c")
+    assert (again.added, again.size) == (1, 3)
+
+
+async def test_messages_that_only_call_tools_are_left_out(memory: Memory) -> None:
+    call = AIMessage("", tool_calls=[{"name": "look", "args": {}, "id": "1"}])
+    talk = [HumanMessage("Hi"), call, AIMessage([{"type": "text", "text": "It rains"}])]
+    assert (await memory.remember_conversation(talk, id="c")).added == 2
+    assert (await memory.remember_conversation(talk, id="c")).added == 0
+
+
+async def test_a_pinned_conversation_stays_pinned_when_it_grows(memory: Memory) -> None:
+    episode = await memory.remember_conversation(TALK[:2], id="c")
+    await memory.pin(episode.id)
+    await memory.remember_conversation(TALK, id="c")
+    held = await memory.get(episode.id)
+    assert held is not None
+    assert (held.pinned, held.data) == (True, {"turns": 5})
+
+
 async def test_several_that_add_to_a_conversation_lose_nothing(memory: Memory) -> None:
     talks = [[Turn("ann", f"thing {n}", message_id=f"m{n}")] for n in range(20)]
     await asyncio.gather(*(memory.remember_conversation(t, id="c") for t in talks))

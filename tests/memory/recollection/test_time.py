@@ -1,17 +1,22 @@
 """What holds when: facts of one key follow each other, whatever order they come in."""
 
 import asyncio
+import time
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+import time_machine
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stretto.errors import MemoryFault
+from stretto.memory.item import MemoryItem, Source
 from stretto.memory.recollection import Memory, NewItem
 
 FACTS = st.lists(st.tuples(st.integers(1, 9), st.sampled_from("abc")), min_size=1, max_size=8)
+Told = list[tuple[int, str]]
 SLOW = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
@@ -21,28 +26,91 @@ def held_at(facts: Sequence[tuple[int, str]], moment: int) -> str | None:
     return max(told)[2] if told else None
 
 
+def told_by(facts: Told) -> Told:
+    """Give the facts that say anything new when they come: what held then goes on."""
+    told: Told = []
+    for at, town in facts:
+        if held_at(told, at) != town:
+            told.append((at, town))
+    return told
+
+
+def holds(item: MemoryItem, moment: float) -> bool:
+    assert item.valid_from is not None
+    return item.valid_from <= moment and (item.valid_to is None or moment < item.valid_to)
+
+
 @SLOW
 @given(FACTS, st.booleans())
 def test_what_held_at_a_time_is_the_newest_fact_up_to_then(
-    tmp_path_factory: pytest.TempPathFactory, facts: list[tuple[int, str]], at_once: bool
+    tmp_path_factory: pytest.TempPathFactory, facts: Told, at_once: bool
 ) -> None:
-    # The same fact twice in a row is one fact that goes on; distinct texts keep the model simple.
-    facts = [(at, f"{town}{place}") for place, (at, town) in enumerate(facts)]
-
     async def play(folder: Path) -> None:
         async with Memory(folder) as memory:
-            news = [NewItem(f"ann lives in {t}", key="town", at=float(at)) for at, t in facts]
+            news = [NewItem(f"ann lives in {t}town", key="town", at=float(at)) for at, t in facts]
+            ids: set[str] = set()
             for batch in [news] if at_once else [[one] for one in news]:
-                await memory.remember_many(batch)
+                ids |= {item.id for item in await memory.remember_many(batch)}
+            kept = [item for id in ids if (item := await memory.get(id))]
             for moment in range(11):
-                found = await memory.recall("where ann lives", as_of=float(moment), k=20)
-                texts = [each.item.text.removeprefix("ann lives in ") for each in found.items]
-                expected = held_at(facts, moment)
-                assert texts == ([] if expected is None else [expected]), (facts, moment)
+                found = (await memory.recall("where ann lives", as_of=float(moment), k=20)).items
+                held = held_at(told_by(facts), moment)
+                texts = [] if held is None else [f"ann lives in {held}town"]
+                assert [each.item.text for each in found] == texts, (facts, moment)
+                assert [item.text for item in kept if holds(item, moment)] == texts
             now = await memory.recall("where ann lives", k=20)
-            assert [it.item.text.split()[-1] for it in now.items] == [held_at(facts, 10)]
+            assert [e.item.text[-5] for e in now.items] == [held_at(told_by(facts), 10)]
 
     asyncio.run(play(tmp_path_factory.mktemp("memory") / "memory"))
+
+
+async def test_a_history_that_is_told_again_changes_nothing(memory: Memory) -> None:
+    source = Source(run_id="r1")
+    towns = enumerate(("oslo", "bergen", "oslo"))
+    history = [NewItem(t, key="town", at=float(at), source=source) for at, t in towns]
+    first = await memory.remember_many(history)
+    assert await memory.remember_many(history) == [await memory.get(item.id) for item in first]
+    assert (await memory.stats()).items == 3
+
+
+@pytest.mark.parametrize("key", [None, "town"])
+async def test_what_replaces_something_that_was_replaced_replaces_what_holds_now(
+    memory: Memory, key: str | None
+) -> None:
+    oslo = await memory.remember("she is in oslo", key=key, at=1.0)
+    bergen = await memory.supersede(oslo.id, "she is in bergen", at=2.0)
+    paris = await memory.supersede(oslo.id, "she is in paris", at=3.0)
+    found = await memory.recall("oslo bergen paris")
+    assert [each.item.text for each in found.items] == ["she is in paris"]
+    held = await memory.get(bergen.id)
+    assert held is not None
+    assert (held.valid_to, held.superseded_by) == (3.0, paris.id)
+
+
+async def test_a_fact_that_a_killed_process_left_open_is_ended(memory: Memory) -> None:
+    lines = [
+        {"id": str(uuid.uuid4()), "text": town, "key": "town", "valid_from": at}
+        | {"created_at": at, "updated_at": at}
+        for at, town in ((1.0, "in oslo"), (2.0, "in bergen"))
+    ]
+    await memory.import_(lines)
+    await memory.remember("in bergen", key="town")
+    now = await memory.recall("oslo bergen")
+    assert [each.item.text for each in now.items] == ["in bergen"]
+
+
+async def test_what_has_expired_is_not_there_and_then_swept(memory: Memory) -> None:
+    brief, pinned = await memory.remember_many(
+        [NewItem("the shop is shut", ttl=60), NewItem("the shop is far", ttl=60, pinned=True)]
+    )
+    with time_machine.travel(time.time() + 3600):
+        assert [e.item.id for e in (await memory.recall("shop")).items] == [pinned.id]
+        assert await memory.get(brief.id) is None
+        assert (await memory.sweep(), await memory.sweep()) == (1, 0)
+        await memory.pin(pinned.id, pinned=False)
+        assert (await memory.recall("shop")).items == ()
+        assert await memory.sweep() == 1
+    assert (await memory.stats()).items == 0
 
 
 async def test_a_replaced_item_is_kept_and_points_to_what_replaced_it(memory: Memory) -> None:
@@ -53,14 +121,6 @@ async def test_a_replaced_item_is_kept_and_points_to_what_replaced_it(memory: Me
     assert (kept.superseded_by, kept.valid_to) == (new.id, new.valid_from)
     assert (new.supersedes, new.subject, new.importance) == (old.id, "acme", 0.9)
     assert [each.item.id for each in (await memory.recall("offer")).items] == [new.id]
-
-
-async def test_what_is_pinned_does_not_expire(memory: Memory) -> None:
-    item = await memory.remember("the office closes at six", ttl=3600, at=0.0)
-    await memory.pin(item.id)
-    assert (await memory.get(item.id)) is not None
-    later = await memory.pin(item.id, pinned=False)
-    assert not later.pinned
 
 
 @pytest.mark.parametrize("call", ["supersede", "pin"])
