@@ -51,7 +51,7 @@ LINES: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
         "position": st.integers(0, 10**6),
     },
 )
-SLOW = settings(max_examples=20, deadline=None, suppress_health_check=[*HealthCheck])
+SLOW = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 TALK = [Turn("ann", "my boots are yellow", 5.0), Turn("bot", "nice", 6.0), Turn("ann", "yes", 7.0)]
 
 

@@ -51,8 +51,9 @@ async def test_nothing_is_kept_when_one_of_many_is_wrong(
     memory: Memory, wrong: dict[str, Any], code: str
 ) -> None:
     right = [NewItem(f"thing {number}") for number in range(300)]
+    given: dict[str, Any] = {"text": "a text", **wrong}
     with pytest.raises(MemoryFault) as fault:
-        await memory.remember_many([*right, NewItem(**{"text": "a text", **wrong})])
+        await memory.remember_many([*right, NewItem(**given)])
     assert fault.value.code == code
     assert (await memory.stats()).items == 0
 
@@ -100,7 +101,7 @@ QUESTIONS: list[tuple[dict[str, Any], str]] = [
 async def test_a_question_that_cannot_be_meant_is_refused(
     memory: Memory, wrong: dict[str, Any], code: str
 ) -> None:
-    given = {"query": "hello", **wrong}
+    given: dict[str, Any] = {"query": "hello", **wrong}
     with pytest.raises(MemoryFault) as fault:
         await memory.recall(given.pop("query"), **given)
     assert fault.value.code == code

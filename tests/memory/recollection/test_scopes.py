@@ -45,7 +45,7 @@ def test_a_scope_shows_what_is_in_it_and_nothing_else(
             if seen != bound.within(asked):  # it is told to forget what is not its own
                 with pytest.raises(MemoryFault, match="forgets nothing of"):
                     await view.forget(ids=ids, scope=asked)
-                expected = set()
+                expected = set[str]()
             else:
                 assert (await view.forget(ids=ids, scope=asked)).count == len(expected)
             left = {line["id"] async for line in memory.export()}
