@@ -88,19 +88,21 @@ class Encoder:
             for item, lex, vector in zip(items, words, near, strict=True)
         ]
 
-    def episode(self, item: MemoryItem, whole: str, own_words: bool) -> Point:
+    def episode(self, item: MemoryItem, whole: str, own_words: bool, dense: Dense = None) -> Point:
         """Make the point of an episode.
 
         Args:
             item: what is told of it.
             whole: the text of all its parts.
             own_words: whether it is found by its own text too, beside its parts.
+            dense: the meaning of its own text, which counts only with its own words.
 
         """
         lex = self.words.encode(item.text, item.valid_from) if own_words else None
         everything = self.words.encode_episode(whole, item.valid_from)
-        payload = self.payload(item, None) | {PENDING: 0}
-        return Point(item.id, payload, lex, everything, None)
+        own = dense if own_words else None
+        payload = self.payload(item, own) | ({} if own_words else {PENDING: 0})
+        return Point(item.id, payload, lex, everything, own)
 
     def payload(self, item: MemoryItem, dense: Dense) -> dict[str, Any]:
         """Give what is kept of an item beside its vectors."""

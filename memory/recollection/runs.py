@@ -47,7 +47,7 @@ async def put_run(backend: Backend, encoder: Encoder, run: RunMemory, scope: Sco
     dense = await encoder.meanings([said(item) for item in (whole, *parts)])
     points = [encoder.point(item, vector) for item, vector in zip(parts, dense[1:], strict=True)]
     everything = "\n".join(item.text for item in (whole, *parts))
-    episode = replace(encoder.episode(whole, everything, own_words=True), dense=dense[0])
+    episode = encoder.episode(whole, everything, own_words=True, dense=dense[0])
     await asyncio.wrap_future(backend.upsert([*points, episode]))
     return Episode(whole.id, len(parts), len(parts))
 

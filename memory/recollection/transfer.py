@@ -103,7 +103,7 @@ async def encode(
         if item.kind == Kind.EPISODE:
             whole = "\n".join((item.text, *parts.get(item.id, ())))
             own_words = "turns" not in item.data
-            points.append(replace(encoder.episode(item, whole, own_words), dense=vector))
+            points.append(encoder.episode(item, whole, own_words, vector))
         else:
             points.append(encoder.point(item, vector))
     return points
