@@ -100,7 +100,7 @@ async def test_what_made_the_vectors_is_not_changed_silently(
 ) -> None:
     async with Memory(tmp_path, embedder=WordEmbedder()) as memory:
         await memory.remember("the boats of the harbour")
-    given = {"embedder": WordEmbedder(), **changed}
+    given: dict[str, Any] = {"embedder": WordEmbedder(), **changed}
     async with Memory(tmp_path, **given) as memory:
         for call in (memory.remember("a text"), memory.store.aget(("a",), "b")):
             with pytest.raises(MemoryFault, match=f"made with {told}.*stretto memory reindex") as f:
