@@ -68,7 +68,7 @@ async def _find(
     held, episodes = filters
     limit, vectors = max(BREADTH * question.k, LEAST), question.diversity > 0
     both = bool(words[0]) and dense is not None
-    depth, told = (DEPTH, False) if both else (limit, True)
+    depth, told = (max(DEPTH, limit), False) if both else (limit, True)
     queries: list[Query] = []
     if words[0]:
         queries.append(Query("lex", words, held, depth, vectors and told, with_payload=told))
