@@ -55,8 +55,11 @@ def decode_body(response: httpx2.Response, content: bytes) -> Any:
             return json.loads(content, parse_constant=_no_json) if content else None
         except (ValueError, RecursionError):
             raise _broken(response, f"is called {kind} but is no JSON") from None
+    charset = response.charset_encoding or "utf-8"
     try:
-        return content.decode(response.charset_encoding or "utf-8", errors="replace")
+        if charset.lower() == "punycode":  # of names; Python 3.13 decodes any bytes to nothing
+            charset = "utf-8"
+        return content.decode(charset, errors="replace")
     except (LookupError, UnicodeError):  # unknown, or no charset of texts
         return content.decode("utf-8", errors="replace")
 

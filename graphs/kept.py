@@ -1,7 +1,7 @@
 """What an agent keeps from call to call: read before an attempt, saved once it succeeded."""
 
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
 
@@ -18,6 +18,8 @@ MOST_KEYS = 1000
 """Keys of one agent's state: all of it is read before every call."""
 SMALLEST, LARGEST = -(2**63), 2**64 - 1
 """Integers that every store can hold."""
+MOST_LEVELS = 200
+"""Lists and mappings within each other: what every store can hold."""
 
 
 class Kept:
@@ -95,6 +97,8 @@ class Kept:
             text.encode()
             if json.loads(text, parse_int=_integer) != value:
                 raise TypeError("it would be read back as something else")
+            if _levels(value) > MOST_LEVELS:
+                raise ValueError(f"more than {MOST_LEVELS} levels")
         except (TypeError, ValueError, RecursionError) as error:
             raise StepFailed(
                 f"agent '{self._agent}' put something into task.state[{key!r}] that is no JSON "
@@ -147,3 +151,16 @@ def _integer(digits: str) -> int:
     if not SMALLEST <= number <= LARGEST:
         raise ValueError("an integer of more than 64 bits")
     return number
+
+
+def _levels(value: Any) -> int:
+    levels, layer = 0, [value]
+    while layer := [item for each in layer for item in _items(each)]:
+        levels += 1
+    return levels
+
+
+def _items(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return cast(dict[str, Any], value).values()
+    return cast(Iterable[Any], value) if isinstance(value, list) else ()

@@ -221,6 +221,7 @@ def nested(depth: int) -> Any:
         ("k", b"bytes"),
         ("k", "\ud800"),
         ("k", CIRCLE),
+        ("k", nested(201)),
         ("k", nested(5000)),
         (7, "a key that is no text"),
         ("\ud800", 1),
@@ -239,7 +240,9 @@ async def test_what_is_no_json_fails_the_call_with_the_name_of_its_key(
 
 
 @pytest.mark.parametrize(
-    "value", [None, True, 0, -(2**63), 2**64 - 1, 0.1, 1.0, "ü\0\n", [], {"": [{"a": None}]}]
+    "value",
+    [None, True, 0, -(2**63), 2**64 - 1, 0.1, 1.0, "ü\0\n", [], {"": [{"a": None}]}, nested(200)],
+    ids=lambda value: type(value).__name__,
 )
 async def test_every_json_value_comes_back_as_it_was(value: Any) -> None:
     outputs, left = await of_state(put("k", value), lambda state: [state["k"]])
