@@ -139,11 +139,12 @@ class MemoryItem:
 
         """
         plain = {name: payload[name] for name in PLAIN if name in payload}
-        for name in TIMES & plain.keys():
-            plain[name] = round(float(plain[name]), 6)  # the engine's last digit may differ
+        for name in TIMES:
+            if name in plain:
+                plain[name] = round(float(plain[name]), 6)  # the engine's last digit may differ
         return cls(
-            scope=Scope(**{n: payload[n] for n in SCOPE_FIELDS if n in payload}),
-            source=Source(**{n: payload[n] for n in SOURCE_FIELDS if n in payload}),
+            scope=Scope(*map(payload.get, SCOPE_FIELDS)),
+            source=Source(*map(payload.get, SOURCE_FIELDS)),
             kind=Kind(payload["kind"]),
             text=payload["text"],
             data=json.loads(payload["data"]),

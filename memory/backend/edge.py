@@ -12,6 +12,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from stretto.memory.backend.pieces import READ_PIECE
 from stretto.memory.backend.protocol import Engine, Page, Transform
 from stretto.memory.backend.thread import Call, EngineThread, closed
 from stretto.memory.backend.types import Filter, Order, Point, Query, Record, Stats
@@ -93,11 +94,13 @@ class EdgeBackend:
 
     def retrieve(self, ids: Sequence[str], with_vectors: bool = False) -> Future[list[Record]]:
         """Give the points that exist, in the order of ``ids``."""
-        return self._read(lambda engine: engine.retrieve(ids, with_vectors))
+        return self._read(
+            lambda engine: engine.retrieve(ids, with_vectors), brief=len(ids) <= READ_PIECE
+        )
 
     def query(self, queries: Sequence[Query]) -> Future[list[list[Record]]]:
         """Answer several queries at once, each with its nearest points first."""
-        return self._read(lambda engine: engine.query(queries))
+        return self._read(lambda engine: engine.query(queries), brief=True)
 
     def scroll(
         self,
@@ -108,7 +111,10 @@ class EdgeBackend:
         with_vectors: bool = False,
     ) -> Future[Page]:
         """Give one page and the cursor of the next one, None after the last."""
-        return self._read(lambda engine: engine.scroll(filter, limit, cursor, order, with_vectors))
+        return self._read(
+            lambda engine: engine.scroll(filter, limit, cursor, order, with_vectors),
+            brief=limit <= READ_PIECE,
+        )
 
     def count(self, filter: Filter | None) -> Future[int]:
         """Count exactly."""
@@ -161,8 +167,8 @@ class EdgeBackend:
         self._closed = True
         engines.release(self.folder, self)
 
-    def _read(self, work: Callable[[Engine], T]) -> Future[T]:
-        return self._submit(Call(lambda folder: work(folder.shard), writes=False))
+    def _read(self, work: Callable[[Engine], T], brief: bool = False) -> Future[T]:
+        return self._submit(Call(lambda folder: work(folder.shard), writes=False, brief=brief))
 
     def _submit(self, call: Call) -> Future[Any]:
         if self._closed:

@@ -9,6 +9,7 @@ import qdrant_edge as qe
 from stretto.memory.backend import paging, translate
 from stretto.memory.backend.checks import check_id, check_page, check_query
 from stretto.memory.backend.faults import named
+from stretto.memory.backend.payloads import Payloads
 from stretto.memory.backend.pieces import READ_PIECE, pieces
 from stretto.memory.backend.protocol import Page
 from stretto.memory.backend.types import Filter, Order, Point, Query, Record
@@ -22,10 +23,11 @@ class ShardReader:
         self._raw = raw
         self.path = path
         self.dims = dims
+        self.payloads = Payloads()
 
     def retrieve(self, ids: Sequence[str], with_vectors: bool = False) -> list[Record]:
         """Give the points that exist, in the order of ``ids``."""
-        return list(self.found(ids, with_vectors, payload=True))
+        return self._records(_checked(ids), with_vectors)
 
     def query(self, queries: Sequence[Query]) -> list[list[Record]]:
         """Answer several queries at once, each with its nearest points first."""
@@ -36,9 +38,18 @@ class ShardReader:
         with named(self.path):
             request = qe.QueryBatchRequest([translate.to_query(q) for q in queries])
             answers = self._raw.query_batch(request)
+        pairs = zip(queries, answers, strict=True)
         return [
-            [translate.from_record(r, q.with_vectors) for r in answer]
-            for q, answer in zip(queries, answers, strict=True)
+            self._told(query, [(str(p.id), p.score) for p in answer]) for query, answer in pairs
+        ]
+
+    def _told(self, query: Query, scored: list[tuple[str, float]]) -> list[Record]:
+        """Give what a query found, of which only the best are read."""
+        told = [id for id, _ in scored[: query.told]]
+        read = {record.id: record for record in self._records(told, query.with_vectors)}
+        return [
+            read[id]._replace(score=score) if id in read else Record(id, {}, score)
+            for id, score in scored
         ]
 
     def scroll(
@@ -121,12 +132,28 @@ class ShardReader:
         page = [translate.from_record(r, with_vectors) for r in found]
         return page, None if next_id is None else str(next_id)
 
-    def found(self, ids: Sequence[str], with_vectors: bool, payload: bool) -> Iterator[Record]:
-        """Give the points of ``ids`` that exist, in this order, each once."""
-        for id in ids:
-            check_id(id)
-        for piece in pieces(list(dict.fromkeys(str(UUID(id)) for id in ids)), READ_PIECE):
+    def existing(self, ids: Sequence[str]) -> list[str]:
+        """Give those of ``ids`` that there are points of, in this order, each once."""
+        return [record.id for record in self._read(_checked(ids), payload=False)]
+
+    def _records(self, ids: Sequence[str], with_vectors: bool) -> list[Record]:
+        if with_vectors:
+            return list(self._read(ids, vectors=True))
+        payloads = self.payloads.of(ids, self._read)
+        return [Record(id, payloads[id]) for id in ids if id in payloads]
+
+    def _read(
+        self, ids: Sequence[str], payload: bool = True, vectors: bool = False
+    ) -> Iterator[Record]:
+        for piece in pieces(ids, READ_PIECE):
             with named(self.path):
-                found = self._raw.retrieve(list(piece), payload, with_vectors)
-            by_id = {str(r.id): translate.from_record(r, with_vectors) for r in found}
+                found = self._raw.retrieve(list(piece), payload, vectors)
+            by_id = {str(r.id): translate.from_record(r, vectors) for r in found}
             yield from (by_id[id] for id in piece if id in by_id)
+
+
+def _checked(ids: Sequence[str]) -> list[str]:
+    """Give ids in the engine's form, each once."""
+    for id in ids:
+        check_id(id)
+    return list(dict.fromkeys(str(UUID(id)) for id in ids))

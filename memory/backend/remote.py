@@ -46,11 +46,16 @@ class Remote:
             check_query(query, self.collection.dims)
         if not queries:
             return []
-        requests = [rest.to_query(q) for q in queries]
-        answers = await self._ask(lambda c: c.query_batch_points(self.alias, requests))
+        cut = [query.parts() for query in queries]
+        requests = [rest.to_query(part) for parts in cut for part in parts]
+        answers = iter(await self._ask(lambda c: c.query_batch_points(self.alias, requests)))
         return [
-            [rest.from_record(r, q.with_vectors) for r in answer.points]
-            for q, answer in zip(queries, answers, strict=True)
+            [
+                rest.from_record(point, part.with_vectors and part.told != 0)
+                for part in parts
+                for point in next(answers).points
+            ]
+            for parts in cut
         ]
 
     async def scroll(

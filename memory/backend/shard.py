@@ -115,8 +115,12 @@ class Shard(ShardReader):
     def upsert_ready(self, points: Sequence[qe.Point]) -> None:
         """Write points that ``ready`` gave."""
         for piece in pieces(points, WRITE_PIECE):
+            said = {str(point.id): point.payload or {} for point in piece}
+            self.payloads.drop(said)
             check_room(self.path)
             self._update(qe.UpdateOperation.upsert_points(list(piece)), len(piece))
+            for id, payload in said.items():
+                self.payloads.hold(id, payload)
 
     def delete(self, which: Sequence[str] | Filter) -> int:
         """Delete points by id or filter and say how many there were."""
@@ -124,7 +128,8 @@ class Shard(ShardReader):
             records, _ = self.scroll(which, sys.maxsize)
             which = [record.id for record in records]
         else:
-            which = [record.id for record in self.found(which, False, payload=False)]
+            which = self.existing(which)
+        self.payloads.drop(which)
         for piece in pieces(which, READ_PIECE):
             self._update(qe.UpdateOperation.delete_points(list(piece)), len(piece))
         self.deleted += len(which)
@@ -133,7 +138,8 @@ class Shard(ShardReader):
     def set_payload(self, ids: Sequence[str], payload: Mapping[str, Any]) -> None:
         """Set these fields on the points that exist; their other fields stay."""
         # The engine refuses all of them when one does not exist.
-        which = [record.id for record in self.found(ids, False, payload=False)]
+        which = self.existing(ids)
+        self.payloads.drop(which)
         for piece in pieces(which, WRITE_PIECE):
             check_room(self.path)
             self._update(qe.UpdateOperation.set_payload(list(piece), dict(payload)), len(piece))

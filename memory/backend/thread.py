@@ -1,20 +1,23 @@
-"""The one thread that calls the embedded engine, and the queue before it.
+"""The thread that calls the embedded engine, and the queue before it.
 
 The queue is bounded for threads: when ``CAPACITY`` calls wait, the next caller waits too. A thread
 that runs an event loop is never made to wait; there each coroutine waits for the future of its own
 call, so the coroutines are the bound. Writes that wait together are given to the engine together.
+A brief read that nothing comes before is done by its caller, since to wake two threads takes longer
+than it; an event loop does one of them each time it looks for events, so that it does not stall.
 """
 
 import asyncio
 import logging
 import time
+from asyncio import AbstractEventLoop
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from threading import Condition, Thread, current_thread
+from threading import Condition, Lock, Thread, current_thread
 from typing import TYPE_CHECKING, Any
 
 from stretto.errors import MemoryFault
@@ -41,6 +44,8 @@ class Call:
     work: "Callable[[MemoryFolder], Any] | None" = None
     points: Sequence[Point] = ()
     writes: bool = True
+    brief: bool = False
+    """Whether its caller may do it, when nothing comes before it."""
     future: Future[Any] = field(default_factory=Future[Any])
 
 
@@ -57,21 +62,50 @@ class EngineThread:
         self._unsynced = 0
         self._synced_at = 0.0
         self._breathed_at = 0.0
+        self._using = Lock()
+        """Held by who calls the engine."""
+        self._unserved = 0
+        self._tired: AbstractEventLoop | None = None
+        """The event loop that has done a brief read since it looked for events."""
         self._thread = Thread(target=self._run, name="stretto-memory", daemon=True)
 
     def submit(self, call: Call) -> Future[Any]:
         """Queue a call; waits while the queue is full, unless this thread runs an event loop."""
+        loop = _running_loop()
         with self._changed:
-            if not _must_not_wait(self._thread):
+            if loop is None and current_thread() is not self._thread:
                 self._changed.wait_for(lambda: self._closing or len(self._calls) < CAPACITY)
             if self._closing:
                 call.future.set_exception(closed())
                 return call.future
-            self._calls.append(call)
-            if not self._thread.is_alive():
-                self._thread.start()
-            self._changed.notify_all()
+            if not (at_once := self._is_free(call, loop)):
+                self._calls.append(call)
+                self._unserved += 1
+                if not self._thread.is_alive():
+                    self._thread.start()
+                self._changed.notify_all()
+        if at_once:
+            try:
+                self._serve([call])
+            finally:
+                self._using.release()
         return call.future
+
+    def _is_free(self, call: Call, loop: AbstractEventLoop | None) -> bool:
+        """Tell whether a call can be done at once; then the engine is held for it."""
+        if not call.brief or self._unserved or self._folder is None:
+            return False
+        if loop is not None and self._tired is loop:
+            return False
+        if not self._using.acquire(blocking=False):
+            return False
+        if loop is not None:
+            self._tired = loop
+            loop.call_soon(self._rest)
+        return True
+
+    def _rest(self) -> None:
+        self._tired = None
 
     def close(self) -> None:
         """Finish what is queued, close the folder and wait for both."""
@@ -89,12 +123,15 @@ class EngineThread:
 
     def _run(self) -> None:
         while (batch := self._next()) is not None:
-            if batch:
-                self._serve(batch)
-            self._keep_up()
+            with self._using:
+                if batch:
+                    self._serve(batch)
+                self._keep_up()
+            with self._changed:
+                self._unserved -= len(batch)
             self._breathe()
         if self._folder is not None:
-            with logged("close"):
+            with self._using, logged("close"):
                 self._folder.close()
 
     def _next(self) -> list[Call] | None:
@@ -199,11 +236,8 @@ def _settle(call: Call, work: "Callable[[MemoryFolder], Any]", folder: "MemoryFo
         call.future.set_result(result)
 
 
-def _must_not_wait(engine: Thread) -> bool:
-    if current_thread() is engine:
-        return True
+def _running_loop() -> AbstractEventLoop | None:
     try:
-        asyncio.get_running_loop()
+        return asyncio.get_running_loop()
     except RuntimeError:
-        return False
-    return True
+        return None

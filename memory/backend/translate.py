@@ -83,8 +83,8 @@ def to_query(query: Query) -> qe.QueryRequest:
             list(vector) if query.using == "dense" else to_sparse(vector), using=query.using
         ),
         filter=to_filter(query.filter),
-        with_vector=query.with_vectors,
-        with_payload=query.with_payload,
+        with_vector=False,
+        with_payload=False,
     )
 
 

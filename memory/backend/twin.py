@@ -40,7 +40,8 @@ class Twin:
     ) -> Page:
         """Give one page and the cursor of the next one, None after the last."""
         scroll = self._session.remote.scroll
-        return self._portal.call(scroll, filter, limit, cursor, order, with_vectors)
+        page: Page = self._portal.call(scroll, filter, limit, cursor, order, with_vectors)
+        return page
 
     def count(self, filter: Filter | None) -> int:
         """Count exactly."""

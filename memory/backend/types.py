@@ -5,7 +5,7 @@ them as keywords (``"b:true"``).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 Sparse: TypeAlias = tuple[Sequence[int], Sequence[float]]
@@ -34,12 +34,11 @@ class Point:
     dense: Sequence[float] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One point as it was found."""
 
     id: str
-    payload: dict[str, Any]
+    payload: Mapping[str, Any]
     score: float | None = None
     """How near to the query, higher is nearer; None when nothing was searched for."""
     vectors: Vectors | None = None
@@ -123,8 +122,16 @@ class Query:
     limit: int = 10
     with_vectors: bool = False
     offset: int = 0
-    with_payload: bool = True
-    """Without, the records have an empty one, which is much faster."""
+    told: int | None = None
+    """How many of the best come with payload and vectors, which takes longer than to find them;
+    the others have an empty payload and no vectors. None is all."""
+
+    def parts(self) -> "tuple[Query, ...]":
+        """Cut it into one query for what is told and one for the rest."""
+        if self.told is None or not 0 < self.told < self.limit:
+            return (self,)
+        rest = replace(self, offset=self.offset + self.told, limit=self.limit - self.told, told=0)
+        return replace(self, limit=self.told, told=None), rest
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from stretto.memory.backend.types import Sparse
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Candidate:
     """Something that a search found."""
 

@@ -9,8 +9,6 @@ from stretto.memory.ranking.candidates import Ranked
 
 ALIKE = 0.9
 """Jaccard index of their words from which two texts say the same."""
-
-
 WORD = re.compile(r"\w+")
 LOOKED_AT = 2
 """How many times as many as are wanted are looked at, to count what says the same."""

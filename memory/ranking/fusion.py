@@ -1,6 +1,6 @@
 """One score of what was found by words, by its episode, and by meaning."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import fsum, sqrt
 
 from stretto.memory.ranking.candidates import Candidate, Explanation, Ranked
@@ -13,8 +13,8 @@ RECENCY_FLOOR = 0.2
 """What is left of the weight of something very old."""
 
 
-def rank(candidates: Sequence[Candidate], now: float, recency: float = 0.0) -> list[Ranked]:
-    """Order what was found, the best first.
+def rank(candidates: Sequence[Candidate], now: float, recency: float = 0.0) -> Iterator[Ranked]:
+    """Give what was found, the best first; only what is asked for is explained.
 
     A candidate has the score of its own words, plus 0.75 of that of its episode's words; where
     vectors of meaning are there, both are brought to mean 0 and deviation 1 and added 0.7 to 0.3.
@@ -28,16 +28,20 @@ def rank(candidates: Sequence[Candidate], now: float, recency: float = 0.0) -> l
 
     """
     relevances = _relevances(candidates)
-    factors = [_factors(each, now, recency) for each in candidates]
-    totals = [
-        r * importance * age for r, (importance, age) in zip(relevances, factors, strict=True)
+    weights = [
+        (1 + IMPORTANCE_WEIGHT * each.importance, _age(each.at, now, recency) if recency else 1.0)
+        for each in candidates
     ]
+    totals = [r * weight * age for r, (weight, age) in zip(relevances, weights, strict=True)]
     scale = 1 / max([1.0, *totals])
-    ranked = [
-        _explained(c, r, importance, age, scale)
-        for c, r, (importance, age) in zip(candidates, relevances, factors, strict=True)
-    ]
-    return sorted(ranked, key=lambda each: (-each.score, -each.candidate.at, each.candidate.id))
+    order = sorted(
+        (-min(total * scale, 1.0), -each.at, each.id, place)
+        for place, (total, each) in enumerate(zip(totals, candidates, strict=True))
+    )
+    for score, _, _, place in order:
+        each = candidates[place]
+        found = each.lexical, each.episode, each.dense, relevances[place]
+        yield Ranked(each, -score, Explanation(*found, *weights[place], scale))
 
 
 def _relevances(candidates: Sequence[Candidate]) -> list[float]:
@@ -64,18 +68,7 @@ def _from_0_to_1(values: Sequence[float]) -> list[float]:
     return [(value - low) / (high - low) if high > low else 1.0 for value in values]
 
 
-def _factors(candidate: Candidate, now: float, recency: float) -> tuple[float, float]:
-    """Give what importance and age multiply by."""
-    importance = 1 + IMPORTANCE_WEIGHT * candidate.importance
-    if not recency:
-        return importance, 1.0
-    halvings = max(now - candidate.at, 0.0) / HALF_LIFE_SECONDS
-    return importance, 1 + recency * max(0.5**halvings, RECENCY_FLOOR)
-
-
-def _explained(
-    candidate: Candidate, relevance: float, importance: float, age: float, scale: float
-) -> Ranked:
-    lexical, episode, dense = candidate.lexical, candidate.episode, candidate.dense
-    why = Explanation(lexical, episode, dense, relevance, importance, age, scale)
-    return Ranked(candidate, min(relevance * importance * age * scale, 1.0), why)
+def _age(at: float, now: float, recency: float) -> float:
+    """Give what the time since then multiplies by."""
+    left: float = 0.5 ** (max(now - at, 0.0) / HALF_LIFE_SECONDS)
+    return 1 + recency * max(left, RECENCY_FLOOR)

@@ -2,14 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 
-from stretto.memory.backend.types import Filter, Match, Range, Record
+from stretto.memory.backend.types import Filter, Match, Range, Record, Vectors
 from stretto.memory.item import Kind, MemoryItem
 from stretto.memory.ranking import Candidate, Ranked, collapse, diversify, rank
 from stretto.memory.recollection.filters import View
 from stretto.memory.recollection.question import Question
 from stretto.memory.recollection.recollection import Recalled, Recollection, estimate_tokens
 from stretto.memory.recollection.searching import Found
+
+NO_VECTORS = Vectors()
 
 
 @dataclass(slots=True)
@@ -24,9 +27,9 @@ class Choice:
     def choose(self, found: Found) -> list[Ranked]:
         """Choose what is worth telling, the best first."""
         episodes = {record.id: record.score or 0.0 for record in found.episodes}
-        records = dict(found.records)
+        records = found.records
         if self.question.wants_episodes:
-            records |= {r.id: r for r in found.episodes if self._fits(r) and r.id not in records}
+            records = {r.id: r for r in found.episodes if self._fits(r)} | records
         words = {**episodes, **found.words} if self.question.wants_episodes else found.words
         candidates = [
             _candidate(record, words.get(id, 0.0), episodes, found.meanings.get(id))
@@ -34,7 +37,7 @@ class Choice:
         ]
         question = self.question
         ranked = rank(candidates, self.now, question.recency)
-        good = [each for each in ranked if each.score >= question.min_score]
+        good = takewhile(lambda each: each.score >= question.min_score, ranked)
         different = collapse(good, None if question.diversity else question.k)
         chosen = diversify(different, question.k, question.diversity)
         ids = (each.candidate.id for each in chosen)
@@ -44,6 +47,8 @@ class Choice:
     def _fits(self, episode: Record) -> bool:
         """Tell whether a conversation, whose own text is not searched, can be an answer."""
         view, item = self.question.view, MemoryItem.from_payload(episode.payload)
+        if not view.holds(episode.payload, self.now):
+            return False
         at = item.created_at if item.valid_from is None else item.valid_from
         about = view.subject in (None, item.subject) and view.key in (None, item.key)
         since = view.since is None or view.since <= at
@@ -84,16 +89,17 @@ def _candidate(
 ) -> Candidate:
     """Read of a record what it is ranked by; the whole item only if it is chosen."""
     payload = record.payload
+    vectors = record.vectors or NO_VECTORS
     return Candidate(
-        id=record.id,
-        text=payload["text"],
-        lexical=words,
-        episode=episodes.get(payload.get("episode_id", ""), 0.0),
-        dense=meaning,
-        importance=payload["importance"],
-        at=payload.get("valid_from", payload["created_at"]),
-        words=record.vectors.lex if record.vectors else None,
-        meaning=record.vectors.dense if record.vectors else None,
+        record.id,
+        payload["text"],
+        words,
+        episodes.get(payload.get("episode_id", ""), 0.0),
+        meaning,
+        payload["importance"],
+        payload.get("valid_from", payload["created_at"]),
+        vectors.lex,
+        vectors.dense,
     )
 
 

@@ -59,9 +59,9 @@ class View:
             must.append(Range("valid_from", lte=self.as_of))
         return tuple(must)
 
-    def episodes(self, now: float) -> Filter:
+    def episodes(self) -> Filter:
         """Give the filter of the conversations and runs that they are a part of."""
-        return Filter((*of_scope(self.scope)[1:], EPISODES), (expired(now),))
+        return Filter(of_scope(self.scope)[1:])
 
 
 def of_scope(scope: Scope) -> tuple[Condition, ...]:

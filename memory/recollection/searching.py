@@ -50,10 +50,10 @@ async def search(
 
     """
     view = question.view
-    found = await _find(backend, question, words, dense, (view.likely(), view.episodes(now)))
+    found = await _find(backend, question, words, dense, view.likely())
     holding = {id: r for id, r in found.records.items() if view.holds(r.payload, now)}
     if len(found.records) > len(holding) < ENOUGH * question.k:
-        return await _find(backend, question, words, dense, (view.filter(now), view.episodes(now)))
+        return await _find(backend, question, words, dense, view.filter(now))
     found.records = holding
     return found
 
@@ -63,27 +63,22 @@ async def _find(
     question: Question,
     words: Sparse,
     dense: Dense,
-    filters: tuple[Filter, Filter],
+    held: Filter,
 ) -> Found:
-    held, episodes = filters
     limit, vectors = max(BREADTH * question.k, LEAST), question.diversity > 0
     both = bool(words[0]) and dense is not None
-    depth, told = (max(DEPTH, limit), False) if both else (limit, True)
+    depth = max(DEPTH, limit) if both else limit
     queries: list[Query] = []
     if words[0]:
-        queries.append(Query("lex", words, held, depth, vectors and told, with_payload=told))
-        wanted = question.wants_episodes
-        queries.append(Query("lex_ep", words, episodes, EPISODES, with_payload=wanted))
+        queries.append(Query("lex", words, held, depth, vectors, told=limit))
+        told = EPISODES if question.wants_episodes else 0
+        queries.append(Query("lex_ep", words, question.view.episodes(), EPISODES, told=told))
     if dense is not None:
-        queries.append(Query("dense", dense, held, depth, vectors and told, with_payload=told))
+        queries.append(Query("dense", dense, held, depth, vectors, told=limit))
     answers = await asyncio.wrap_future(backend.query(queries))
     by_words, in_episodes = (answers[0], answers[1]) if words[0] else ([], [])
     by_meaning = answers[-1] if dense is not None else []
-    records = [*by_words, *by_meaning]
-    if both:  # the best of each; to read what an item says takes longer than to find it
-        ids = dict.fromkeys(r.id for r in (*by_words[:limit], *by_meaning[:limit]))
-        records = await asyncio.wrap_future(backend.retrieve(tuple(ids), vectors))
-    found = {record.id: record for record in records}
+    found = {record.id: record for record in (*by_words[:limit], *by_meaning[:limit])}
     return Found(found, _scores(by_words), _scores(by_meaning), in_episodes)
 
 

@@ -199,7 +199,7 @@ def nearest(shard: qe.EdgeShard, asked: models.QueryRequest) -> Any:
             query=qe.Query.Nearest(edge_vector(vector), using=asked.using),
             filter=edge_filter(asked.filter),
             with_vector=bool(asked.with_vector),
-            with_payload=True,
+            with_payload=bool(asked.with_payload),
         )
     )
     return {"points": [{**record(r), "score": r.score, "version": r.version} for r in found]}

@@ -1,6 +1,7 @@
 """What was found, weighed, told once, and told in its variety."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
 
@@ -15,12 +16,16 @@ DAY = 86_400.0
 FACT = Candidate("a", "ink", lexical=2.0, at=NOW)
 
 
+def weighed(found: Sequence[Candidate], now: float, recency: float = 0.0) -> list[Ranked]:
+    return list(rank(found, now, recency))
+
+
 def order(*candidates: Candidate, recency: float = 0.0) -> list[str]:
-    return [each.candidate.id for each in rank(candidates, NOW, recency)]
+    return [each.candidate.id for each in weighed(candidates, NOW, recency)]
 
 
 def test_nothing_found_gives_nothing() -> None:
-    assert rank([], NOW) == []
+    assert weighed([], NOW) == []
     assert collapse([]) == []
     assert diversify([], 5, 0.5) == []
 
@@ -28,7 +33,7 @@ def test_nothing_found_gives_nothing() -> None:
 def test_an_episode_lifts_its_turns() -> None:
     alone, lifted = replace(FACT, lexical=2.0), replace(FACT, id="b", lexical=1.0, episode=2.0)
     assert order(alone, lifted) == ["b", "a"]
-    [best, other] = rank([alone, lifted], NOW)
+    [best, other] = weighed([alone, lifted], NOW)
     assert best.why.relevance == 1.0
     assert other.why.relevance == pytest.approx(2.0 / 2.5)
 
@@ -43,13 +48,13 @@ def test_meaning_counts_beside_words() -> None:
 def test_what_was_not_found_by_meaning_is_no_nearer_than_what_was() -> None:
     near, far = replace(FACT, dense=0.9), replace(FACT, id="b", dense=-0.2)
     missing = replace(FACT, id="c", dense=None)
-    scores = {each.candidate.id: each.score for each in rank([near, far, missing], NOW)}
+    scores = {each.candidate.id: each.score for each in weighed([near, far, missing], NOW)}
     assert scores["a"] > scores["b"] == scores["c"]
 
 
 @pytest.mark.parametrize("dense", [None, 0.4])
 def test_equal_scores_are_all_relevant(dense: float | None) -> None:
-    ranked = rank([replace(FACT, id=id, dense=dense) for id in "abc"], NOW)
+    ranked = weighed([replace(FACT, id=id, dense=dense) for id in "abc"], NOW)
     assert [each.why.relevance for each in ranked] == [1.0] * 3
     assert [each.candidate.id for each in ranked] == ["a", "b", "c"]
 
@@ -65,18 +70,18 @@ def test_age_counts_only_when_asked_for_and_never_buries_the_old() -> None:
     new = replace(FACT, id="b")
     assert order(old, new) == ["a", "b"]
     assert order(old, new, recency=0.3) == ["b", "a"]
-    ages = {each.candidate.id: each.why.recency for each in rank([old, new], NOW, 0.3)}
+    ages = {each.candidate.id: each.why.recency for each in weighed([old, new], NOW, 0.3)}
     assert ages == {"a": pytest.approx(1 + 0.3 * 0.2), "b": pytest.approx(1.3)}
 
 
 def test_a_time_to_come_counts_as_now() -> None:
-    [ranked] = rank([replace(FACT, at=NOW + DAY)], NOW, recency=0.5)
+    [ranked] = weighed([replace(FACT, at=NOW + DAY)], NOW, recency=0.5)
     assert ranked.why.recency == 1.5
 
 
 def test_an_explanation_says_what_the_score_is_made_of() -> None:
     found = [replace(FACT, episode=1.0, importance=1.0), replace(FACT, id="b", lexical=0.5)]
-    why = rank(found, NOW)[0].why
+    why = weighed(found, NOW)[0].why
     assert why.to_dict() == {
         "lexical": 2.0,
         "episode": 1.0,
@@ -102,14 +107,14 @@ CANDIDATES = st.builds(
 
 @given(st.lists(CANDIDATES, max_size=12), st.floats(0, 10))
 def test_scores_are_between_0_and_1_and_fall(found: list[Candidate], recency: float) -> None:
-    scores = [each.score for each in rank(found, NOW, recency)]
+    scores = [each.score for each in weighed(found, NOW, recency)]
     assert len(scores) == len(found)
     assert scores == sorted(scores, reverse=True)
     assert all(0 <= score <= 1 for score in scores)
 
 
 def told(*texts: str) -> list[Ranked]:
-    return rank([Candidate(str(n), t, lexical=9.0 - n) for n, t in enumerate(texts)], NOW)
+    return weighed([Candidate(str(n), t, lexical=9.0 - n) for n, t in enumerate(texts)], NOW)
 
 
 def test_what_says_the_same_is_told_once_and_counted() -> None:
@@ -130,7 +135,7 @@ def test_texts_without_words_are_not_the_same() -> None:
 def test_diversity_prefers_what_differs_from_what_was_chosen() -> None:
     vectors = [([1], [1.0]), ([1, 2], [1.0, 0.1]), ([7], [1.0])]
     found = [replace(FACT, id=str(n), lexical=9.0 - n, words=v) for n, v in enumerate(vectors)]
-    ranked = rank(found, NOW)
+    ranked = weighed(found, NOW)
     assert [each.candidate.id for each in diversify(ranked, 2, 0.0)] == ["0", "1"]
     assert [each.candidate.id for each in diversify(ranked, 2, 0.5)] == ["0", "2"]
     assert [each.candidate.id for each in diversify(ranked, 9, 0.5)] == ["0", "2", "1"]
@@ -139,7 +144,7 @@ def test_diversity_prefers_what_differs_from_what_was_chosen() -> None:
 def test_diversity_looks_at_meaning_where_it_is_known() -> None:
     meanings = [(1.0, 0.0), (2.0, 0.1), (0.0, 3.0)]
     found = [replace(FACT, id=str(n), lexical=9.0 - n, meaning=v) for n, v in enumerate(meanings)]
-    assert [each.candidate.id for each in diversify(rank(found, NOW), 2, 0.5)] == ["0", "2"]
+    assert [each.candidate.id for each in diversify(weighed(found, NOW), 2, 0.5)] == ["0", "2"]
 
 
 @given(st.lists(st.text("ab ", max_size=12), max_size=12))
@@ -154,7 +159,7 @@ def test_what_is_kept_differs_and_every_text_is_counted_once(texts: list[str]) -
 def test_the_factors_of_an_explanation_multiply_to_the_score(
     found: list[Candidate], recency: float
 ) -> None:
-    for each in rank(found, NOW, recency):
+    for each in weighed(found, NOW, recency):
         why = each.why
         assert each.score == pytest.approx(why.relevance * why.importance * why.recency * why.scale)
 
@@ -164,22 +169,22 @@ def test_the_order_in_which_things_were_found_does_not_matter(
     found: list[Candidate], random: Random
 ) -> None:
     mixed = random.sample(found, len(found))
-    ids = [each.candidate.id for each in rank(found, NOW)]
-    close = [round(each.score, 9) for each in rank(mixed, NOW)]
-    assert sorted(each.candidate.id for each in rank(mixed, NOW)) == sorted(ids)
-    assert close == [round(each.score, 9) for each in rank(found, NOW)]
+    ids = [each.candidate.id for each in weighed(found, NOW)]
+    close = [round(each.score, 9) for each in weighed(mixed, NOW)]
+    assert sorted(each.candidate.id for each in weighed(mixed, NOW)) == sorted(ids)
+    assert close == [round(each.score, 9) for each in weighed(found, NOW)]
 
 
 @given(st.lists(CANDIDATES, max_size=12), st.floats(0, 2 * NOW))
 def test_without_recency_no_score_depends_on_the_time(found: list[Candidate], now: float) -> None:
-    assert {each.candidate.id: each.score for each in rank(found, now, 0.0)} == {
-        each.candidate.id: each.score for each in rank(found, NOW)
+    assert {each.candidate.id: each.score for each in weighed(found, now, 0.0)} == {
+        each.candidate.id: each.score for each in weighed(found, NOW)
     }
 
 
 @given(st.floats(0, 1e12), st.floats(0, 10))
 def test_age_never_takes_more_than_the_floor_leaves(at: float, recency: float) -> None:
-    [ranked] = rank([replace(FACT, at=at)], 1e12, recency)
+    [ranked] = weighed([replace(FACT, at=at)], 1e12, recency)
     assert 1 + 0.2 * recency <= ranked.why.recency <= 1 + recency
 
 
@@ -187,7 +192,7 @@ def test_age_never_takes_more_than_the_floor_leaves(at: float, recency: float) -
 def test_diversity_chooses_k_different_ones_and_the_best_first(
     found: list[Candidate], k: int, diversity: float
 ) -> None:
-    ranked = rank(found, NOW)
+    ranked = weighed(found, NOW)
     chosen = diversify(ranked, k, diversity)
     assert len({each.candidate.id for each in chosen}) == min(k, len(found))
     assert all(each in ranked for each in chosen)

@@ -145,6 +145,17 @@ def test_queries_of_one_batch_have_their_own_filter_offset_and_vectors(backend: 
     assert backend.query([]).result() == []
 
 
+def test_only_the_best_say_more_than_their_id_and_score(backend: Backend) -> None:
+    fill(backend, 6)
+    asked = [Query("dense", [1.0, 0.0, 0.0], None, 4, True, 1, told) for told in (None, 4, 2, 0)]
+    whole, enough, some, none = backend.query(asked).result()
+    assert whole == enough
+    assert [r.payload["n"] for r in whole] == [1, 2, 3, 4]
+    assert some[:2] == whole[:2]
+    told_less = [r._replace(payload={}, vectors=None) for r in whole]
+    assert (some[2:], none) == (told_less[2:], told_less)
+
+
 def test_pages_by_id_give_each_point_once(backend: Backend) -> None:
     fill(backend, 600)
     seen, cursor = list[int](), None

@@ -9,10 +9,10 @@ import subprocess
 import sys
 import textwrap
 import uuid
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread, current_thread
 
 import pytest
 
@@ -259,6 +259,40 @@ def test_a_cancelled_wait_leaves_the_engine_working(tmp_path: Path) -> None:
     assert waiting.cancel()
     free.set()
     assert backend.count(None).result() == 1
+    backend.close()
+
+
+class Asked(list[str]):
+    """Ids that note which thread looks at them."""
+
+    by: Thread | None = None
+
+    def __iter__(self) -> Iterator[str]:
+        self.by = current_thread()
+        return super().__iter__()
+
+
+async def test_an_event_loop_reads_once_itself_each_time_it_looks_for_events(
+    tmp_path: Path,
+) -> None:
+    backend = begin(tmp_path)
+    [first, second, third] = [Asked([str(uuid.UUID(int=0))]) for _ in range(3)]
+    while first.by is not current_thread():  # until nothing comes before it
+        await asyncio.wrap_future(backend.retrieve(first))
+    await asyncio.sleep(0)
+    found = [backend.retrieve(ids) for ids in (second, third)]
+    assert [len(each) for each in await asyncio.gather(*map(asyncio.wrap_future, found))] == [1, 1]
+    assert second.by is current_thread()
+    assert third.by is not current_thread()
+    backend.close()
+
+
+def test_a_read_never_overtakes_a_write(tmp_path: Path) -> None:
+    backend = begin(tmp_path)
+    for n in range(200):
+        backend.upsert([Point(str(uuid.UUID(int=0)), {"n": n})])
+        [record] = backend.retrieve([str(uuid.UUID(int=0))]).result()
+        assert record.payload == {"n": n}
     backend.close()
 
 

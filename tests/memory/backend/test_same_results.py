@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,12 @@ SPARSE = st.dictionaries(st.integers(0, 20), st.floats(0.125, 2.0, width=32), ma
 DENSE = st.lists(st.floats(0.125, 1.0, width=32), min_size=3, max_size=3)
 PAYLOADS = st.fixed_dictionaries(
     {"kind": st.sampled_from(KINDS)},
-    optional={"updated_at": NUMBERS, "valid_to": st.none() | NUMBERS, "n": st.integers(0, 3)},
+    optional={
+        "updated_at": NUMBERS,
+        "valid_to": st.none() | NUMBERS,
+        "n": st.integers(0, 3),
+        "text": st.sampled_from(["", "long" * 1000]),
+    },
 )
 POINTS = st.lists(
     st.builds(Point, st.sampled_from(IDS), PAYLOADS, SPARSE, SPARSE, st.none() | DENSE), max_size=10
@@ -104,6 +110,53 @@ def answers(
         backend.count(None).result(),
     ]
     return [sorted_hits(found[0]), *found[1:]]
+
+
+CHANGES: st.SearchStrategy[Any] = st.one_of(
+    st.tuples(st.just("upsert"), POINTS),
+    st.tuples(st.just("set"), st.lists(st.sampled_from(IDS), max_size=3), PAYLOADS),
+    st.tuples(st.just("delete"), st.lists(st.sampled_from(IDS), max_size=3)),
+    st.tuples(st.just("drop"), st.sampled_from(KINDS)),
+    st.tuples(st.just("rebuild"), st.sampled_from(KINDS)),
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(changes=st.lists(CHANGES, max_size=8))
+def test_what_is_read_is_what_was_written_last(
+    pair: tuple[Backend, Backend], changes: list[Any]
+) -> None:
+    for backend in pair:
+        backend.delete(Filter()).result()
+        kept: dict[str, dict[str, Any]] = {}
+        for change in changes:
+            apply(backend, kept, change)
+            read = backend.retrieve(IDS).result()
+            assert {record.id: record.payload for record in read} == kept
+
+
+def apply(backend: Backend, kept: dict[str, dict[str, Any]], change: Any) -> None:
+    """Do a change to a backend, and to what it should hold."""
+    match change:
+        case "upsert", points:
+            backend.upsert(points).result()
+            kept |= {point.id: dict(point.payload) for point in points}
+        case "set", ids, payload:
+            backend.set_payload(ids, payload).result()
+            kept |= {id: kept[id] | payload for id in ids if id in kept}
+        case "delete", ids:
+            backend.delete(ids).result()
+            for id in ids:
+                kept.pop(id, None)
+        case "drop", kind:
+            backend.delete(Filter((Match("kind", kind),))).result()
+            for id in [id for id, payload in kept.items() if payload["kind"] == kind]:
+                del kept[id]
+        case "rebuild", kind:
+            backend.rebuild(lambda point: replace(point, payload={"kind": kind})).result()
+            kept |= {id: {"kind": kind} for id in kept}
+        case _:
+            raise AssertionError(change)
 
 
 def sorted_hits(found: Any) -> Any:
