@@ -129,7 +129,7 @@ class EdgeBackend:
         return self.atomic(lambda engine: engine.delete(which))
 
     def set_payload(self, ids: Sequence[str], payload: Mapping[str, Any]) -> Future[None]:
-        """Set these fields on the points that exist; their other fields stay."""
+        """Set these fields, or drop those that are None, on the points that exist."""
         return self.atomic(lambda engine: engine.set_payload(ids, payload))
 
     def atomic(self, work: Callable[[Engine], T]) -> Future[T]:

@@ -50,7 +50,7 @@ class Engine(Protocol):
         ...
 
     def set_payload(self, ids: Sequence[str], payload: Mapping[str, Any]) -> None:
-        """Set these fields on the points that exist; their other fields stay."""
+        """Set these fields, or drop those that are None, on the points that exist."""
         ...
 
 
@@ -113,7 +113,7 @@ class Backend(Protocol):
         ...
 
     def set_payload(self, ids: Sequence[str], payload: Mapping[str, Any]) -> Future[None]:
-        """Set these fields on the points that exist; their other fields stay."""
+        """Set these fields, or drop those that are None, on the points that exist."""
         ...
 
     def atomic(self, work: Callable[[Engine], T]) -> Future[T]:

@@ -128,7 +128,7 @@ class ServerBackend:
         return self._write(lambda s: s.delete(which))
 
     def set_payload(self, ids: Sequence[str], payload: Mapping[str, Any]) -> Future[None]:
-        """Set these fields on the points that exist; their other fields stay."""
+        """Set these fields, or drop those that are None, on the points that exist."""
         return self._write(lambda s: s.set_payload(ids, payload))
 
     def atomic(self, work: Callable[[Engine], T]) -> Future[T]:

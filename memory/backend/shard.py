@@ -136,7 +136,7 @@ class Shard(ShardReader):
         return len(which)
 
     def set_payload(self, ids: Sequence[str], payload: Mapping[str, Any]) -> None:
-        """Set these fields on the points that exist; their other fields stay."""
+        """Set these fields, or drop those that are None, on the points that exist."""
         # The engine refuses all of them when one does not exist.
         which = self.existing(ids)
         self.payloads.drop(which)

@@ -56,5 +56,5 @@ class Twin:
         return self._portal.call(self._session.delete, which)
 
     def set_payload(self, ids: Sequence[str], payload: Mapping[str, Any]) -> None:
-        """Set these fields on the points that exist; their other fields stay."""
+        """Set these fields, or drop those that are None, on the points that exist."""
         self._portal.call(self._session.set_payload, ids, payload)

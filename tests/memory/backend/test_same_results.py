@@ -143,7 +143,9 @@ def apply(backend: Backend, kept: dict[str, dict[str, Any]], change: Any) -> Non
             kept |= {point.id: dict(point.payload) for point in points}
         case "set", ids, payload:
             backend.set_payload(ids, payload).result()
-            kept |= {id: kept[id] | payload for id in ids if id in kept}
+            for id in kept.keys() & ids:
+                merged = kept[id] | payload
+                kept[id] = {k: v for k, v in merged.items() if v is not None or k not in payload}
         case "delete", ids:
             backend.delete(ids).result()
             for id in ids:
