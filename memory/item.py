@@ -1,13 +1,15 @@
 """What memory keeps: one item with its scope, its origin and the time in which it holds."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any
 
 SEPARATOR = "\x1f"
 """Between the segments of a namespace in ``ns_path``; no segment may hold it."""
+USUAL = 0.5
+"""The importance of what nobody says is more or less important than the rest."""
 FLAGS = {"b:true": True, "b:false": False}
 
 
@@ -36,6 +38,10 @@ class Scope:
         """Give one ``field=value`` per field that is set, in field order; ("memory",) for none."""
         parts = tuple(f"{name}={value}" for name, value in self.to_payload().items())
         return parts or ("memory",)
+
+    def path(self) -> str:
+        """Give the namespace as it stands in a payload."""
+        return SEPARATOR.join(self.namespace())
 
     def to_payload(self) -> dict[str, str]:
         """Give the fields that are set."""
@@ -86,7 +92,7 @@ class MemoryItem:
     """The name of a fact of which one holds at a time, such as ``user.city``."""
     subject: str | None = None
     """Whom or what it is about, to forget by."""
-    importance: float = 0.5
+    importance: float = USUAL
     """Between 0 and 1."""
     source: Source = Source()
     valid_from: float | None = None
@@ -120,7 +126,7 @@ class MemoryItem:
         plain = {name: value for name, value in named if value is not None}
         return {
             "stretto": "item",
-            "ns_path": SEPARATOR.join(self.scope.namespace()),
+            "ns_path": self.scope.path(),
             **plain,
             "text": self.text,
             "kind": self.kind.value,
@@ -130,6 +136,14 @@ class MemoryItem:
             **self.source.to_payload(),
         }
 
+    def fields_as_payload(self, names: Collection[str]) -> dict[str, Any]:
+        """Give the part of the payload that holds these fields; None removes what was there."""
+        whole = self.to_payload()
+        part = {name: whole.get(name) for name in names if name != "source"}
+        if "source" in names:
+            part |= {name: getattr(self.source, name) for name in SOURCE_FIELDS}
+        return part
+
     @classmethod
     def from_payload(cls, payload: Mapping[str, Any]) -> "MemoryItem":
         """Give the item that ``to_payload`` wrote, the very same.
@@ -138,7 +152,7 @@ class MemoryItem:
             KeyError: the payload is not that of an item.
 
         """
-        plain = {name: payload[name] for name in PLAIN if name in payload}
+        plain = {name: payload[name] for name in PLAIN if payload.get(name) is not None}
         for name in TIMES:
             if name in plain:
                 plain[name] = round(float(plain[name]), 6)  # the engine's last digit may differ

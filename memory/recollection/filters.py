@@ -4,14 +4,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from stretto.memory.backend.types import Condition, Filter, Match, MatchAny, Range
+from stretto.memory.backend.types import Condition, Filter, Match, MatchAny, Missing, Range
 from stretto.memory.item import Scope
 from stretto.memory.recollection.forms import kind_of
 
 ITEMS = Match("stretto", "item")
 EPISODES = Match("kind", "episode")
-ENDED = Range("valid_to", gte=-1e15)
-"""What does not hold any more; to ask whether the field is missing takes longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,21 +26,28 @@ class View:
 
     def filter(self, now: float) -> Filter:
         """Give the filter of the items that can answer."""
-        ended = ENDED if self.as_of is None else Range("valid_to", lte=self.as_of)
-        return Filter((ITEMS, *self._named()), (ended, expired(now)))
+        moment = now if self.as_of is None else self.as_of
+        ended = Range("valid_to", lte=moment)
+        return Filter((ITEMS, *self._named()), (ended, _to_come(moment), expired(now)))
 
     def likely(self) -> Filter:
         """Give the filter of the items that can answer unless they have ended or expired.
 
-        A value of LangGraph's store has no scope, kind or subject, so it is met by none of them.
+        A value of LangGraph's store has no scope, kind or subject, so it is met by none of them; it
+        has a key.
         """
-        return Filter(self._named() or (ITEMS,))
+        named = self._named()
+        return Filter((ITEMS, *named) if self.key is not None or not named else named)
 
     def holds(self, payload: Mapping[str, Any], now: float) -> bool:
         """Tell whether an item that ``likely`` lets through has neither ended nor expired."""
         end, expiry = payload.get("valid_to"), payload.get("expires_at")
-        ended = end is not None and (self.as_of is None or end <= self.as_of)
-        return not ended and (expiry is None or expiry > now or payload["pinned"] != "b:false")
+        moment = now if self.as_of is None else self.as_of
+        ended = end is not None and end <= moment
+        to_come = payload.get("supersedes") and payload.get("valid_from", moment) > moment
+        return not (ended or to_come) and (
+            expiry is None or expiry > now or payload["pinned"] != "b:false"
+        )
 
     def _named(self) -> tuple[Condition, ...]:
         must: list[Condition] = [
@@ -62,6 +67,11 @@ class View:
     def episodes(self) -> Filter:
         """Give the filter of the conversations and runs that they are a part of."""
         return Filter(of_scope(self.scope)[1:])
+
+
+def _to_come(moment: float) -> Filter:
+    """Give the condition for what takes the place of something, but not yet."""
+    return Filter((Range("valid_from", gt=moment),), (Missing("supersedes"),))
 
 
 def of_scope(scope: Scope) -> tuple[Condition, ...]:

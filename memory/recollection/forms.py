@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeAlias, cast
 
 from stretto.errors import MemoryFault
-from stretto.memory.item import Kind, Scope, Source
+from stretto.memory.item import USUAL, Kind, Scope, Source
 from stretto.memory.recollection.checks import check_whole
 
 Moment: TypeAlias = datetime | float
@@ -27,7 +27,7 @@ class NewItem:
     key: str | None = None
     subject: str | None = None
     data: Mapping[str, Any] | None = None
-    importance: float = 0.5
+    importance: float = USUAL
     source: Source | None = None
     at: Moment | None = None
     ttl: float | None = None
@@ -145,16 +145,15 @@ def seconds(moment: Moment) -> float:
         MemoryFault: it is none; the code is ``item_invalid``.
 
     """
-    value: Any = moment.timestamp() if isinstance(moment, datetime) else moment
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        told = f"a time is a datetime or the seconds since 1970, not {moment!r}"
-        raise MemoryFault(told, code="item_invalid")
     try:
+        value: Any = moment.timestamp() if isinstance(moment, datetime) else moment
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not math.isfinite(value):
+            told = f"a time is a datetime or the seconds since 1970, not {moment!r}"
+            raise MemoryFault(told, code="item_invalid")
         datetime.fromtimestamp(value, UTC)
     except (OverflowError, OSError, ValueError):
-        told = (
-            f"no year is as far away as {value} seconds since 1970; give seconds, not milliseconds"
-        )
+        told = f"no year is as far away as {moment!s}; a number is seconds, not milliseconds"
         raise MemoryFault(told, code="item_invalid") from None
     return round(float(value), 6)  # finer than that the engine does not give them back
 

@@ -1,5 +1,6 @@
 """What new items change: what is known already, what a newer one takes the place of."""
 
+import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -9,9 +10,9 @@ from typing import Any
 from stretto.errors import MemoryFault
 from stretto.memory.backend.protocol import Engine
 from stretto.memory.backend.types import Condition, Filter, Match, MatchAny, Missing
-from stretto.memory.item import MemoryItem
+from stretto.memory.item import USUAL, MemoryItem
 from stretto.memory.recollection.drafts import content_hash, same_source, slot
-from stretto.memory.recollection.filters import ITEMS, of_scope
+from stretto.memory.recollection.filters import ITEMS
 
 DEFERRED = "deferred"
 """The payload's field, 1 where an item waits to be put in its place."""
@@ -30,19 +31,35 @@ class Ledger:
         self._engine = engine
         self.items: dict[str, MemoryItem] = {}
         self.new: dict[str, MemoryItem] = {}
-        self._changed: dict[str, dict[str, Any]] = {}
+        self._changed: dict[str, set[str]] = {}
         self._by_content: dict[str, set[str]] = {}
         self._by_slot: dict[tuple[str, ...], set[str]] = {}
         hashes = {content_hash(each) for each in drafts}
-        keys = {each.key for each in drafts if each.key is not None}
-        named = {each.supersedes for each in drafts if each.supersedes is not None}
         self._read(MatchAny("content_hash", tuple(hashes)), Missing("valid_to"))
-        for scope in {each.scope for each in drafts if each.key is not None}:
-            self._read(MatchAny("key", tuple(keys)), *of_scope(scope))
+        keyed = [each for each in drafts if each.key is not None]
+        self._read_lines(keyed, Missing("valid_to"))
+        self._read_lines([each for each in keyed if not self._comes_last(each)])
+        named = {each.supersedes for each in drafts if each.supersedes is not None}
         for record in engine.retrieve(tuple(named)) if named else ():
             self._add(MemoryItem.from_payload(record.payload))
         for line in (*self._by_slot.values(),):
             self._mend(line)
+
+    def _read_lines(self, drafts: Sequence[MemoryItem], *conditions: Condition) -> None:
+        """Read the facts of the same keys, subjects and scopes."""
+        for scope in {each.scope for each in drafts}:
+            own = [each for each in drafts if each.scope == scope]
+            keys = {each.key for each in own if each.key is not None}
+            subjects = {each.subject for each in own if each.subject is not None}
+            about: list[Condition] = [MatchAny("subject", tuple(subjects))] if subjects else []
+            about += [Missing("subject")] if any(each.subject is None for each in own) else []
+            same = (Match("ns_path", scope.path()), MatchAny("key", tuple(keys)))
+            self._read(*same, Filter(should=tuple(about)), *conditions)
+
+    def _comes_last(self, draft: MemoryItem) -> bool:
+        """Tell whether a fact only meets the one that holds now; histories may be long."""
+        held = [self.items[id] for id in self._by_slot.get(slot(draft) or (), ())]
+        return len(held) == 1 and held[0].valid_to is None and _begin(held[0]) <= _begin(draft)
 
     def _mend(self, line: Iterable[str]) -> None:
         """End facts that a process which was killed had no time to end."""
@@ -71,12 +88,18 @@ class Ledger:
         """
         known = self._known(draft)
         if known is not None and draft.supersedes in (None, known.supersedes):
-            return self._seen_again(known, draft)
-        replaced = None if draft.supersedes is None else self._superseded(draft)
+            known = self._seen_again(known, draft)
+            if draft.supersedes in self.items:  # a process that was killed may not have ended it
+                self._follow(known, self.items[draft.supersedes])
+            return known
+        place = None if draft.supersedes is None else self._superseded(draft)
         if draft.key is not None:
             draft = self._in_line(draft)
-        if replaced is not None:
-            draft = self._follow(draft, self.items[replaced.id])
+        if place is not None:
+            before, after = place
+            draft = self._follow(draft, self.items[before.id])
+            if after is not None and draft.valid_to is None:
+                draft = self._lead(draft, after)
         self._add(draft)
         self.new[draft.id] = draft
         return draft
@@ -87,16 +110,25 @@ class Ledger:
 
     def _seen_again(self, known: MemoryItem, draft: MemoryItem) -> MemoryItem:
         changes: dict[str, Any] = {}
+        if draft.importance not in (USUAL, known.importance):
+            changes["importance"] = draft.importance
+        if _says_more(known, draft):
+            changes["data"] = draft.data
+        if changes:  # so whoever forgets what came from there forgets this
+            changes |= {"source": draft.source, "updated_at": draft.updated_at}
         if not same_source(known, draft):
-            changes = {"seen_count": known.seen_count + 1, "updated_at": draft.updated_at}
+            changes |= {"seen_count": known.seen_count + 1, "updated_at": draft.updated_at}
         if draft.pinned and not known.pinned:
             changes["pinned"] = True
         if known.expires_at is not None and _lasts_longer(draft, known.expires_at):
             changes["expires_at"] = draft.expires_at
         return self._change(known, **changes) if changes else known
 
-    def _superseded(self, draft: MemoryItem) -> MemoryItem:
-        """Give the item whose place is taken: of one that was replaced already, the last."""
+    def _superseded(self, draft: MemoryItem) -> tuple[MemoryItem, MemoryItem | None]:
+        """Give the item whose place is taken, and the one that took it from then on.
+
+        Of one that was replaced already it is the last that begins before the draft.
+        """
         id = draft.supersedes or ""
         if (item := self._read_one(id)) is None:
             told = f"no memory has the id '{id}', so nothing can take its place"
@@ -104,11 +136,13 @@ class Ledger:
         seen = {item.id}
         while item.superseded_by is not None and item.superseded_by not in seen:
             heir = self._read_one(item.superseded_by)
-            if heir is None or heir.scope != item.scope or _begin(heir) > _begin(draft):
-                return item
+            if heir is None or heir.scope != item.scope:
+                break
+            if _begin(heir) > _begin(draft):
+                return item, heir
             item = heir
             seen.add(item.id)
-        return item
+        return item, None
 
     def _read_one(self, id: str) -> MemoryItem | None:
         if id not in self.items:
@@ -123,9 +157,7 @@ class Ledger:
         before = [item for item in line if _begin(item) <= _begin(draft)]
         after = [item for item in line if _begin(item) > _begin(draft)]
         if after:
-            follower = after[0]
-            draft = replace(draft, valid_to=follower.valid_from, superseded_by=follower.id)
-            self._change(follower, supersedes=draft.id)
+            draft = self._lead(draft, after[0])
         return self._follow(draft, before[-1]) if before else draft
 
     def _follow(self, draft: MemoryItem, before: MemoryItem) -> MemoryItem:
@@ -133,19 +165,23 @@ class Ledger:
             self._change(before, valid_to=_begin(draft), superseded_by=draft.id)
         return replace(draft, supersedes=before.id)
 
+    def _lead(self, draft: MemoryItem, after: MemoryItem) -> MemoryItem:
+        self._change(after, supersedes=draft.id)
+        return replace(draft, valid_to=_begin(after), superseded_by=after.id)
+
     def _change(self, item: MemoryItem, **changes: Any) -> MemoryItem:
         changed = replace(item, **changes)
         self.items[item.id] = changed
         if item.id in self.new:
             self.new[item.id] = changed
         else:
-            self._changed.setdefault(item.id, {}).update(_payload(changes))
+            self._changed.setdefault(item.id, set()).update(changes)
         return changed
 
     def write_changes(self) -> None:
         """Write what became of the items that were there."""
-        for id, payload in self._changed.items():
-            self._engine.set_payload([id], payload)
+        for id, names in self._changed.items():
+            self._engine.set_payload([id], self.items[id].fields_as_payload(names))
 
 
 def _holds(item: MemoryItem, draft: MemoryItem) -> bool:
@@ -158,7 +194,14 @@ def _holds(item: MemoryItem, draft: MemoryItem) -> bool:
         return False
     if item.key is None:
         return end is None
-    return _begin(item) <= _begin(draft) and (end is None or _begin(draft) < end)
+    held = _begin(item) <= _begin(draft) and (end is None or _begin(draft) < end)
+    return held and not _says_more(item, draft)
+
+
+def _says_more(item: MemoryItem, draft: MemoryItem) -> bool:
+    """Tell whether a draft that says the same has other data."""
+    one, other = (json.dumps(each.data, sort_keys=True) for each in (item, draft))
+    return bool(draft.data) and one != other
 
 
 def _lasts_longer(item: MemoryItem, end: float) -> bool:
@@ -173,13 +216,6 @@ def _span(item: MemoryItem) -> tuple[float, float, float]:
     """Order facts by when they hold; of several from one time only the last still does."""
     end = math.inf if item.valid_to is None else item.valid_to
     return _begin(item), end, item.created_at
-
-
-def _payload(changes: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: f"b:{str(value).lower()}" if isinstance(value, bool) else value
-        for name, value in changes.items()
-    }
 
 
 def read_items(engine: Engine, filter: Filter) -> Iterable[MemoryItem]:

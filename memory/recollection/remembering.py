@@ -36,7 +36,9 @@ class MemoryWriting(MemoryBase):
         """Remember a text; no model is asked.
 
         What is known already in that scope is counted as seen again, and left alone when it comes
-        from the same source. A fact with a ``key`` takes the place of the one before it.
+        from the same source; other ``data``, or an importance other than 0.5, then replace those
+        of before. A fact with a ``key`` takes the place of the one before it, also when only its
+        ``data`` differ.
 
         Args:
             text: what is to be known.
@@ -120,12 +122,15 @@ class MemoryWriting(MemoryBase):
         Args:
             id: the item that does not hold any more.
             text: what holds instead.
-            **changes: what else is different; the rest is as it was. See ``remember``.
+            **changes: what else is different, see ``remember``; the rest is as it was, also when
+                it expires.
 
         """
         old = await self._known(id)
         same = {"kind": str(old.kind), "key": old.key, "subject": old.subject, "scope": old.scope}
         kept = {"importance": old.importance, "pinned": old.pinned, "data": old.data}
+        if old.expires_at is not None:
+            kept["ttl"] = max(old.expires_at - current_time(), 1e-3)
         return await self.remember(text, **{**same, **kept, **changes}, supersedes=id)
 
     async def pin(self, id: str, pinned: bool = True) -> MemoryItem:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -32,6 +32,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"ttl": 1e18}, "item_invalid"),
     ({"at": "2020"}, "item_invalid"),
     ({"at": math.inf}, "item_invalid"),
+    ({"at": datetime.min}, "item_invalid"),
     ({"pinned": "yes"}, "item_invalid"),
     ({"data": [1]}, "item_invalid"),
     ({"data": {"a": {1}}}, "item_invalid"),

@@ -2,6 +2,7 @@
 
 import math
 import time
+import uuid
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,45 @@ async def test_only_the_same_known_source_is_a_repetition(
 ) -> None:
     await memory.remember("ann lives in oslo", source=source)
     assert (await memory.remember("ann lives in oslo", source=source)).seen_count == times
+
+
+async def test_what_is_said_again_with_other_data_has_those(memory: Memory) -> None:
+    first, second = Source(run_id="r1", author="ann"), Source(run_id="r2")
+    old = await memory.remember("a boat", data={"berth": 1}, importance=0.9, source=first)
+    new = await memory.remember("a boat", data={"berth": True}, importance=0.2, source=second)
+    assert await memory.remember("a boat", source=second) == new == await memory.get(old.id)
+    assert (new.data, new.importance, new.seen_count) == ({"berth": True}, 0.2, 2)
+    assert isinstance(new.data["berth"], bool)
+    assert (await memory.forget(run="r1")).count == 0
+    assert (await memory.forget(run="r2")).count == 1
+
+
+async def test_a_fact_with_a_key_keeps_the_data_of_before_as_history(memory: Memory) -> None:
+    for moment, plan in ((1.0, "basic"), (2.0, "pro"), (3.0, "pro")):
+        await memory.remember("the plan", key="plan", data={"plan": plan}, at=moment)
+    found = [(await memory.recall("plan", as_of=moment)).items for moment in (1.5, 9.0)]
+    assert [[each.item.data["plan"] for each in items] for items in found] == [["basic"], ["pro"]]
+    assert (await memory.stats()).items == 2
+
+
+async def test_what_takes_a_place_lasts_as_long_as_what_it_replaced(memory: Memory) -> None:
+    old = await memory.remember("the code is 1234", ttl=60)
+    new = await memory.supersede(old.id, "the code is 9999")
+    assert new.expires_at == pytest.approx(old.expires_at)
+
+
+async def test_what_a_killed_process_left_open_is_ended_when_it_is_replaced_again(
+    memory: Memory,
+) -> None:
+    ids = [str(uuid.UUID(int=n)) for n in (1, 2)]
+    lines: list[dict[str, Any]] = [
+        {"id": id, "text": f"in town {n}", "created_at": 1.0, "updated_at": 1.0, "valid_from": n}
+        for n, id in enumerate(ids, start=1)
+    ]
+    lines[1]["supersedes"] = ids[0]
+    await memory.import_(lines)
+    await memory.supersede(ids[0], "in town 2")
+    assert [each.item.text for each in (await memory.recall("town")).items] == ["in town 2"]
 
 
 async def test_facts_of_one_batch_replace_each_other(memory: Memory) -> None:

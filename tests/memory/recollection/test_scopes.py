@@ -66,3 +66,9 @@ async def test_forgetting_needs_to_be_told_what(memory: Memory) -> None:
         await memory.forget()
     assert fault.value.code == "item_invalid"
     assert (await memory.stats()).items == 1
+
+
+async def test_a_question_by_key_does_not_meet_the_values_of_the_store(memory: Memory) -> None:
+    await memory.store.aput(("notes",), "plan", {"text": "the plan of the store"})
+    item = await memory.remember("the plan is pro", key="plan")
+    assert [e.item for e in (await memory.recall("plan", key="plan")).items] == [item]

@@ -87,6 +87,43 @@ async def test_what_replaces_something_that_was_replaced_replaces_what_holds_now
     assert (held.valid_to, held.superseded_by) == (3.0, paris.id)
 
 
+@pytest.mark.parametrize("key", [None, "town"])
+async def test_what_replaces_something_late_holds_until_the_next_one(
+    memory: Memory, key: str | None
+) -> None:
+    oslo = await memory.remember("she is in oslo", key=key, at=0.0)
+    await memory.supersede(oslo.id, "she is in bergen", at=10.0)
+    await memory.supersede(oslo.id, "she is in paris", at=5.0)
+    asked = [await memory.recall("oslo bergen paris", as_of=at) for at in (4.9, 5.0, 9.9, 10.0)]
+    towns = [each.item.text.split()[-1] for found in asked for each in found.items]
+    assert towns == ["oslo", "paris", "paris", "bergen"]
+    now = await memory.recall("oslo bergen paris")
+    assert [each.item.text for each in now.items] == ["she is in bergen"]
+
+
+async def test_a_fact_holds_until_the_day_on_which_another_one_is_to_take_its_place(
+    memory: Memory,
+) -> None:
+    now, year = time.time(), 365 * 86_400.0
+    await memory.remember("the plan is basic", key="plan", at=now - year)
+    await memory.remember("the plan is pro", key="plan", at=now + year)
+    asked = [await memory.recall("plan", k=k) for k in (1, 8)]
+    asked += [await memory.recall("plan", as_of=now + 2 * year)]
+    with time_machine.travel(now + 2 * year):
+        asked.append(await memory.recall("plan"))
+    plans = [[each.item.text.split()[-1] for each in found.items] for found in asked]
+    assert plans == [["basic"], ["basic"], ["pro"], ["pro"]]
+
+
+async def test_a_long_history_of_one_fact_is_only_read_by_who_is_late(memory: Memory) -> None:
+    await memory.remember_many(NewItem(f"city {n}", key="city", at=float(n)) for n in range(300))
+    await memory.remember("city 300", key="city")
+    await memory.remember("a late city", key="city", at=100.5)
+    found = [await memory.recall("city", as_of=at) for at in (100.2, 100.7, 101.0, time.time())]
+    held = [each.item.text for each in (one for asked in found for one in asked.items)]
+    assert held == ["city 100", "a late city", "city 101", "city 300"]
+
+
 async def test_a_fact_that_a_killed_process_left_open_is_ended(memory: Memory) -> None:
     lines = [
         {"id": str(uuid.uuid4()), "text": town, "key": "town", "valid_from": at}
