@@ -2,6 +2,7 @@
 
 import math
 import uuid
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from stretto.errors import MemoryFault
@@ -43,6 +44,21 @@ def check_flag(name: str, value: Any) -> bool:
     if not isinstance(value, bool):
         raise MemoryFault(f"{name} is True or False, not {value!r}", code="item_invalid")
     return value
+
+
+def check_several(name: str, value: Any) -> Iterable[Any]:
+    """Give what is a list of things, or comes one after the other.
+
+    Raises:
+        MemoryFault: it does not, or is one text; the code is ``item_invalid``.
+
+    """
+    given: object = value
+    if isinstance(given, str | bytes | Mapping) or not isinstance(given, Iterable):
+        told = f"{name} are several; give a list of them, not {str(given)[:100]!r}"
+        raise MemoryFault(told, code="item_invalid")
+    several: Iterable[Any] = value
+    return several
 
 
 def check_whole(text: str) -> str:

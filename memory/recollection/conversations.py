@@ -5,18 +5,13 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 from stretto.memory.backend.protocol import Backend, Engine
 from stretto.memory.backend.types import Point
 from stretto.memory.item import Kind, MemoryItem, Scope, Source
-from stretto.memory.recollection.drafts import id_from
 from stretto.memory.recollection.encoding import Dense, Encoder, said
+from stretto.memory.recollection.episodes import Known, episode_item, read_known, turn_id
 from stretto.memory.recollection.forms import Episode, Turn, check_text, current_time, seconds
-from stretto.memory.recollection.ledger import episode_turns
-
-HEAD_CHARACTERS = 400
-"""How much of a conversation stands in its episode's own text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +25,6 @@ class Conversation:
     subject: str | None = None
     at: float | None = None
     """When it took place, for turns that do not say it; in seconds since 1970."""
-
-
-def episode_id(scope: Scope, name: str | None) -> str:
-    """Give the id of a conversation by its name in a scope; a new one has one of its own."""
-    return str(uuid.uuid4()) if name is None else id_from("episode", *scope.namespace(), name)
 
 
 async def add_turns(backend: Backend, encoder: Encoder, given: Conversation) -> Episode:
@@ -54,21 +44,21 @@ async def add_turns(backend: Backend, encoder: Encoder, given: Conversation) -> 
     """
     now = current_time()
     turns = [replace(turn, text=check_text(turn.text)) for turn in given.turns]
+    names = [turn.message_id for turn in turns]
+    reading = partial(read_known, id=given.id, scope=given.scope, names=names)
     while True:  # until nobody else added turns while the embedder was at work
-        known, held = await asyncio.wrap_future(backend.atomic(partial(read_episode, id=given.id)))
-        start = _place(known[-1]) + 1 if known else 0
+        known = await asyncio.wrap_future(backend.atomic(reading))
         new = _unknown(turns, known)
-        items = [_item(given, turn, place, now) for place, turn in enumerate(new, start)]
+        items = [_item(given, turn, place, now) for place, turn in enumerate(new, known.next)]
         if not items:
-            return Episode(given.id, 0, len(known))
+            return Episode(given.id, 0, known.size)
         # The last turn gets a neighbour, whose words are a part of it from now on.
-        window = [*known[-2:], *items]
+        window = [*known.turns[-2:], *items]
         dense = await encoder.meanings([said(item) for item in window])
-        whole = episode_item([*known, *items], given.id, held)
-        points = await asyncio.to_thread(_encode, encoder, whole, known, items, dense)
-        adding = partial(_write, id=given.id, known=known, points=points)
-        if await asyncio.wrap_future(backend.atomic(adding)):
-            return Episode(given.id, len(items), len(known) + len(items))
+        points = await asyncio.to_thread(_encode, encoder, given.id, known, items, dense)
+        adding = _Adding(known, names, items, points)
+        if await asyncio.wrap_future(backend.atomic(partial(_write, given=given, adding=adding))):
+            return Episode(given.id, len(items), known.size + len(items))
 
 
 def lone_turns(given: Conversation) -> list[MemoryItem]:
@@ -84,85 +74,57 @@ def lone_turns(given: Conversation) -> list[MemoryItem]:
     return [replace(item, id=str(uuid.uuid4()), episode_id=None, position=None) for item in items]
 
 
+@dataclass(frozen=True, slots=True)
+class _Adding:
+    """Turns on their way into a conversation."""
+
+    known: Known
+    names: Sequence[str | None]
+    items: Sequence[MemoryItem]
+    points: Sequence[Point]
+
+
 def _encode(
     encoder: Encoder,
-    episode: MemoryItem,
-    known: Sequence[MemoryItem],
+    id: str,
+    known: Known,
     items: Sequence[MemoryItem],
     dense: Sequence[Dense],
 ) -> list[Point]:
-    """Make the points of new turns, of the one before them, and of the whole conversation."""
-    points = encoder.turns([*known[-2:], *items], dense)
-    if len(known) > 1:
+    """Make the points of new turns, of the one before them, and of all of what is known."""
+    points = encoder.turns([*known.turns[-2:], *items], dense)
+    if len(known.turns) > 1:
         points = points[1:]  # the turn before the last one has both neighbours already
-    whole = "\n".join(said(item) for item in (*known, *items))
-    return [*points, encoder.episode(episode, whole, own_words=False)]
+    if not known.whole:
+        return points
+    turns = [*known.turns, *items]
+    whole = "\n".join(said(turn) for turn in turns)
+    return [*points, encoder.episode(episode_item(turns, id, known.held), whole, own_words=False)]
 
 
-def _write(engine: Engine, id: str, known: Sequence[MemoryItem], points: Sequence[Point]) -> bool:
+def _write(engine: Engine, given: Conversation, adding: _Adding) -> bool:
     """Write the points as one; False when the conversation is another one by now."""
-    if [turn.id for turn in read_episode(engine, id)[0]] != [turn.id for turn in known]:
+    known = adding.known
+    if not known.is_same(read_known(engine, given.id, given.scope, adding.names)):
         return False
-    engine.upsert(points)
+    engine.upsert(adding.points)
+    if known.held is not None and not known.whole:
+        data = {**known.held.data, "turns": known.size + len(adding.items)}
+        grown = replace(known.held, data=data, updated_at=adding.items[-1].updated_at)
+        engine.set_payload([given.id], grown.fields_as_payload(("data", "updated_at")))
     return True
 
 
-def read_episode(engine: Engine, id: str) -> tuple[list[MemoryItem], MemoryItem | None]:
-    """Give the turns of a conversation in order, and what stands for the whole, if it is there.
-
-    Turns that somebody else calls a part of it are none.
-    """
-    turns, found = episode_turns(engine, id), engine.retrieve([id])
-    held = MemoryItem.from_payload(found[0].payload) if found else None
-    owner = held.scope if held else turns[0].scope if turns else None
-    return [turn for turn in turns if turn.scope == owner], held
-
-
-def episode_item(
-    turns: Sequence[MemoryItem], id: str, held: MemoryItem | None = None
-) -> MemoryItem:
-    """Make the item that stands for a whole conversation.
-
-    Args:
-        turns: all of them, in order; at least one.
-        id: the episode's.
-        held: what stood for it until now: whether it is pinned, say, stays.
-
-    """
-    if held is not None:
-        kept: dict[str, Any] = {
-            "importance": held.importance,
-            "pinned": held.pinned,
-            "expires_at": held.expires_at,
-        }
-        return replace(episode_item(turns, id), **kept, seen_count=held.seen_count)
-    first, last = turns[0], turns[-1]
-    head = "\n".join(said(turn) for turn in turns[:20])
-    return replace(
-        first,
-        id=id,
-        kind=Kind.EPISODE,
-        text=head if len(head) <= HEAD_CHARACTERS else f"{head[:HEAD_CHARACTERS]}...",
-        data={"turns": len(turns)},
-        updated_at=last.updated_at,
-        source=replace(first.source, author=None, message_id=None),
-        episode_id=None,
-        position=None,
-        seen_count=1,
-    )
-
-
-def _unknown(turns: Sequence[Turn], known: Sequence[MemoryItem]) -> list[Turn]:
+def _unknown(turns: Sequence[Turn], known: Known) -> list[Turn]:
     """Give the turns that are new, each once. What was forgotten among the known ones stays so."""
-    places = [(_place(item), item) for item in known]
-    again = known and all(at < len(turns) and _is(turns[at], item) for at, item in places)
-    rest = turns[places[-1][0] + 1 :] if again else turns
-    ids = {item.source.message_id for item in known}
+    places = [(item.position or 0, item) for item in known.turns]
+    again = known.whole and all(at < len(turns) and _is(turns[at], item) for at, item in places)
+    names = set(known.names)
     fresh: list[Turn] = []
-    for turn in rest:
-        if turn.message_id is None or turn.message_id not in ids:
+    for turn in turns[known.next :] if again and places else turns:
+        if turn.message_id is None or turn.message_id not in names:
             fresh.append(turn)
-            ids.add(turn.message_id)
+            names.add(turn.message_id)
     return fresh
 
 
@@ -174,15 +136,11 @@ def _is(turn: Turn, item: MemoryItem) -> bool:
     return (turn.author, turn.text) == (item.source.author, item.text)
 
 
-def _place(turn: MemoryItem) -> int:
-    return turn.position or 0
-
-
 def _item(given: Conversation, turn: Turn, position: int, now: float) -> MemoryItem:
     at = turn.at if turn.at is not None else given.at
     source = replace(given.source, author=turn.author, message_id=turn.message_id)
     return MemoryItem(
-        id=id_from("turn", given.id, turn.message_id or f"#{position}"),
+        id=turn_id(given.id, turn.message_id, position),
         text=turn.text,
         created_at=now,
         updated_at=now,

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from langgraph.store.base import Op, Result
@@ -62,6 +63,7 @@ class Core:
         self.encoder = Encoder(LexicalEncoder(language), self._opened(embedder))
         self.store = CheckedStore(self)
         self._checked = self._renewing = False
+        self._checking = Lock()
         self._deferred = True
         """Whether something may wait to be put in its place, also from an earlier process."""
 
@@ -101,9 +103,12 @@ class Core:
             MemoryFault: they were not (``embedder_mismatch``), or the memory cannot be used.
 
         """
-        self._refuse_renewing()
-        if self._checked:
-            return
+        with self._checking:  # of many first calls one is enough
+            self._refuse_renewing()
+            if not self._checked:
+                self._check()
+
+    def _check(self) -> None:
         held = self.backend.metadata().result()
         if held.get(UNDER_WAY):
             told = f"the vectors of {self.folder} are only partly made; {REMEDY}"

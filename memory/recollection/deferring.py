@@ -53,8 +53,16 @@ async def settle(backend: Backend, encoder: Encoder) -> None:
 
 
 def _settle(
-    items: Sequence[MemoryItem], points: dict[str, Point], encoder: Encoder, engine: Engine
+    found: Sequence[MemoryItem], points: dict[str, Point], encoder: Encoder, engine: Engine
 ) -> None:
+    # Somebody else may have put some in their place or forgotten them since they were read.
+    held = engine.retrieve([item.id for item in found])
+    waiting = {record.id for record in held if record.payload.get(DEFERRED)}
+    items = sorted((i for i in found if i.id in waiting), key=lambda item: item.created_at)
+    replaced = {
+        record.id for record in engine.retrieve([i.supersedes for i in items if i.supersedes])
+    }
+    items = [i if i.supersedes in replaced else replace(i, supersedes=None) for i in items]
     ledger = Ledger(engine, items)
     taken = {item.id: ledger.take(item) for item in items}
     fresh = [

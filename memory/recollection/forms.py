@@ -69,7 +69,7 @@ class Turn:
             at, id = None, getattr(given, "id", None)
         if not isinstance(author, str) or not isinstance(text, str):
             raise _no_turn(given)
-        name = None if id is None else check_whole(str(id))
+        name = None if id in (None, "") else check_whole(str(id))
         return cls(check_whole(author), str(text), at, name)
 
     @staticmethod
@@ -113,20 +113,21 @@ class Episode:
 
 @dataclass(frozen=True, slots=True)
 class MemoryStats:
-    """How much is remembered, and how it is found."""
+    """How much is remembered in a scope, and how it is found."""
 
     items: int
     kinds: Mapping[str, int]
     values: int
-    """Those of LangGraph's store."""
+    """Those of LangGraph's store, which are of no scope."""
     bytes_on_disk: int | None
+    """None for a server, which does not tell, and for a part of the memory."""
     location: str
     embedder: str | None
     language: str
     dense_pending: int
     """Items that are found by their words alone until their vectors can be made."""
-    spooled: int
-    """Writes that wait for the server to answer again."""
+    spooled: int | None
+    """Writes that wait for the server to answer again; None for a part of the memory."""
 
     def to_dict(self) -> dict[str, Any]:
         """Give the JSON form."""

@@ -8,7 +8,7 @@ from stretto.errors import MemoryFault
 from stretto.memory.item import Scope
 from stretto.memory.recollection import consolidation, forgetting, transfer, upkeep
 from stretto.memory.recollection.base import MemoryBase
-from stretto.memory.recollection.checks import id_of
+from stretto.memory.recollection.checks import check_several, id_of
 from stretto.memory.recollection.consolidation import Consolidation, Contradict, Summarize
 from stretto.memory.recollection.core import marks_of
 from stretto.memory.recollection.drafts import check_name
@@ -35,6 +35,8 @@ class MemoryKeeping(MemoryBase):
     ) -> Receipt:
         """Forget what fits everything that is named, and give the receipt.
 
+        Summaries that were made of any of it go too, since they say what it said.
+
         Args:
             ids: these items; with an episode all that it is made of.
             scope: everything of a scope.
@@ -44,7 +46,7 @@ class MemoryKeeping(MemoryBase):
                 says nothing of its own files.
 
         """
-        subject, run = check_name("subject", subject or None), check_name("run", run or None)
+        subject, run = check_name("subject", subject), check_name("run", run)
         selection = forgetting.Selection(self._of(scope), _named(ids), subject, run)
         named = ids is not None or subject or run or (scope is not None and scope != Scope())
         if not named:
@@ -58,7 +60,9 @@ class MemoryKeeping(MemoryBase):
         await self._core.ready()
         core = self._core
         gone = await forgetting.forget(core.backend, core.encoder, selection)
-        purged = purge and await forgetting.purge(core.backend, core.folder, gone, core.url is None)
+        purged = purge and await forgetting.purge(
+            core.backend, core.folder, gone.items, core.url is None
+        )
         receipt = forgetting.receipt_of(gone, selection, purged)
         await asyncio.to_thread(keep_receipt, core.folder / "receipts", receipt)
         return receipt
@@ -71,16 +75,21 @@ class MemoryKeeping(MemoryBase):
         """Add what ``export`` gave; what is there stays as it is. Tell how many were added."""
         await self._core.ready()
         core = self._core
-        return await transfer.import_lines(core.backend, core.encoder, lines, self.scope)
+        return await transfer.import_lines(
+            core.backend, core.encoder, check_several("lines", lines), self.scope
+        )
 
     async def stats(self) -> MemoryStats:
-        """Tell how much is remembered, and how it is found."""
-        return await upkeep.stats(self._core.backend, self._core.encoder)
+        """Tell how much of this memory's scope is remembered, and how it is found."""
+        return await upkeep.stats(self._core.backend, self._core.encoder, self.scope)
 
     async def sweep(self) -> int:
-        """Delete what has expired, and tell how much; vectors that are missing are made."""
+        """Delete what has expired of this memory's scope, and tell how much.
+
+        Vectors that are missing are made.
+        """
         await self._core.ready()
-        return await upkeep.sweep(self._core.backend, self._core.encoder)
+        return await upkeep.sweep(self._core.backend, self._core.encoder, self.scope)
 
     async def compact(self) -> None:
         """Give back the room of what was deleted; this may stop the process for seconds."""
@@ -123,9 +132,9 @@ class MemoryKeeping(MemoryBase):
 
 def _named(ids: Collection[str] | None) -> list[str] | None:
     """Give the ids that are some; what is none names nothing."""
-    if isinstance(ids, str):
-        raise MemoryFault(f"ids are several; give ['{ids}']", code="item_invalid")
-    return None if ids is None else [known for id in ids if (known := id_of(id)) is not None]
+    if ids is None:
+        return None
+    return [known for id in check_several("ids", ids) if (known := id_of(id)) is not None]
 
 
 def _own(scope: Scope) -> str:

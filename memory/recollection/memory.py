@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, Self
 from stretto.errors import MemoryFault
 from stretto.memory.embeddings import open_embedder
 from stretto.memory.item import EVERYTHING, Scope, Source
-from stretto.memory.recollection.checks import check_scope
+from stretto.memory.recollection.checks import check_scope, check_several
 from stretto.memory.recollection.core import Core
 from stretto.memory.recollection.drafts import check_name
 from stretto.memory.recollection.filters import View
@@ -151,7 +151,7 @@ class Memory(MemoryWriting, MemoryKeeping):
         """
         view = View(
             self._of(scope),
-            (kinds,) if isinstance(kinds, str) else kinds,
+            (kinds,) if isinstance(kinds, str) else kinds and [*check_several("kinds", kinds)],
             check_name("subject", subject),
             check_name("key", key),
             *(None if moment is None else seconds(moment) for moment in (as_of, since, until)),

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -24,24 +25,29 @@ class Receipt:
     """Whether nothing of it is left in the folder either; False where only a server could tell."""
     what: dict[str, Any]
     """What was asked for: ids, scope, subject, run; a hash of each, not the words."""
+    derived: int = 0
+    """How many of ``count`` are summaries, made of what was asked for and forgotten with it."""
 
     def to_dict(self) -> dict[str, Any]:
         """Give the JSON form."""
         return asdict(self)
 
 
-def make_receipt(ids: Sequence[str], what: dict[str, Any], purged: bool) -> Receipt:
+def make_receipt(
+    ids: Sequence[str], what: dict[str, Any], purged: bool, derived: int = 0
+) -> Receipt:
     """Make the receipt for items that are gone.
 
     Args:
         ids: theirs.
         what: what was asked for.
         purged: whether no byte of them is left.
+        derived: how many are summaries of the others.
 
     """
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     named = {name: _hash([str(value)]) for name, value in what.items() if value}
-    return Receipt(len(ids), _hash(sorted(ids)), now, purged, named)
+    return Receipt(len(ids), _hash(sorted(ids)), now, purged, named, derived)
 
 
 def keep_receipt(folder: Path, receipt: Receipt) -> Path:
@@ -52,7 +58,7 @@ def keep_receipt(folder: Path, receipt: Receipt) -> Path:
 
     """
     stamp = receipt.at.replace(":", "").replace("+0000", "Z")
-    path = folder / f"{stamp}-{receipt.ids_hash[:12]}.json"
+    path = folder / f"{stamp}-{uuid.uuid4().hex[:12]}.json"  # several may be of one moment
     try:
         folder.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(receipt.to_dict(), indent=1), encoding="utf-8")

@@ -1,6 +1,7 @@
 """The side of a memory that takes things in."""
 
 import asyncio
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -8,15 +9,15 @@ from typing import Any
 from stretto.errors import MemoryFault
 from stretto.memory.item import MemoryItem, Scope, Source
 from stretto.memory.recollection.base import MemoryBase
-from stretto.memory.recollection.checks import check_flag
+from stretto.memory.recollection.checks import check_flag, check_several
 from stretto.memory.recollection.conversations import (
     Conversation,
     add_turns,
-    episode_id,
     lone_turns,
 )
 from stretto.memory.recollection.deferring import is_away
 from stretto.memory.recollection.drafts import check_name, draft
+from stretto.memory.recollection.episodes import episode_id
 from stretto.memory.recollection.forms import (
     Episode,
     Moment,
@@ -56,7 +57,7 @@ class MemoryWriting(MemoryBase):
     async def remember_many(self, items: Iterable[NewItem]) -> list[MemoryItem]:
         """Remember many things at once; see ``remember``. Nothing is, when one is invalid."""
         now = current_time()
-        drafts = [self._draft(new, now) for new in items]
+        drafts = [self._draft(new, now) for new in check_several("items", items)]
         for id in {each.supersedes for each in drafts if each.supersedes is not None}:
             await self._known(id)  # what another scope remembers is not ours to end
         return await self._core.write(drafts)
@@ -87,12 +88,16 @@ class MemoryWriting(MemoryBase):
             source: where it comes from.
 
         """
-        own = self._of(scope)
+        own, name = self._of(scope), check_name("id", id)
         given = Conversation(
-            episode_id(own, id),
+            str(uuid.uuid4()) if name is None else episode_id(own, name),
             own,
             self._from(source),
-            [Turn.of(turn) for turn in turns if not Turn.says_nothing(turn)],
+            [
+                Turn.of(turn)
+                for turn in check_several("turns", turns)
+                if not Turn.says_nothing(turn)
+            ],
             check_name("subject", subject),
             None if at is None else seconds(at),
         )

@@ -10,6 +10,7 @@ from stretto.errors import MemoryFault
 from stretto.memory.backend.protocol import Backend
 from stretto.memory.backend.types import Filter, Match
 from stretto.memory.item import Kind, MemoryItem, Scope, Source
+from stretto.memory.recollection.checks import check_source
 from stretto.memory.recollection.drafts import id_from
 from stretto.memory.recollection.encoding import Encoder, said
 from stretto.memory.recollection.forms import Episode, RunMemory, current_time, seconds
@@ -33,7 +34,8 @@ async def add_run(backend: Backend, encoder: Encoder, run: RunMemory, scope: Sco
     """
     whole = run_item(run, scope)
     known = await asyncio.wrap_future(backend.retrieve([whole.id]))
-    if known and known[0].payload["text"] == whole.text:
+    held = [MemoryItem.from_payload(record.payload) for record in known]
+    if held and (held[0].text, held[0].data) == (whole.text, whole.data):
         return Episode(whole.id, 0, len(_told(run.outputs)))
     if known:  # it was tried again since
         await asyncio.wrap_future(backend.delete(Filter((Match("episode_id", whole.id),))))
@@ -69,8 +71,8 @@ def run_item(run: RunMemory, scope: Scope) -> MemoryItem:
         updated_at=now,
         scope=scope,
         kind=Kind.EPISODE,
-        data={"status": run.status},
-        source=Source(run_id=run.run_id),
+        data={"status": run.status, "steps": [step for step, _ in _told(run.outputs)]},
+        source=check_source(Source(run_id=run.run_id)),
         valid_from=now if run.at is None else seconds(run.at),
     )
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from stretto.memory.backend.protocol import Backend, Engine
 from stretto.memory.backend.types import Filter, Match, MatchAny, Point, Range, Record
-from stretto.memory.item import Kind, MemoryItem
+from stretto.memory.item import EVERYTHING, Kind, MemoryItem, Scope
 from stretto.memory.recollection.encoding import PENDING, Encoder
-from stretto.memory.recollection.filters import ITEMS, expired
+from stretto.memory.recollection.filters import ITEMS, expired, of_scope
 from stretto.memory.recollection.forgetting import rewrite_conversation
 from stretto.memory.recollection.forms import MemoryStats, current_time
 from stretto.memory.recollection.transfer import encode, parts_of
@@ -22,39 +22,41 @@ UNDER_WAY = "reindexing"
 VALUES = MatchAny("stretto", ("value", "part"))
 
 
-async def stats(backend: Backend, encoder: Encoder) -> MemoryStats:
-    """Count what is there."""
-    items = Filter((ITEMS,))
-    kinds = await asyncio.wrap_future(backend.facet("kind", items, len(Kind)))
-    values = await asyncio.wrap_future(backend.count(Filter((Match("stretto", "value"),))))
-    pending = await asyncio.wrap_future(backend.count(Filter((ITEMS, Match(PENDING, 1)))))
+async def stats(backend: Backend, encoder: Encoder, scope: Scope) -> MemoryStats:
+    """Count what is there of a scope; values and files belong to the memory as a whole."""
+    own = of_scope(scope)
+    everything = scope == EVERYTHING
+    kinds = await asyncio.wrap_future(backend.facet("kind", Filter(own), len(Kind)))
+    pending = await asyncio.wrap_future(backend.count(Filter((*own, Match(PENDING, 1)))))
     whole = await asyncio.wrap_future(backend.stats())
+    values = backend.count(Filter((Match("stretto", "value"),))) if everything else None
     return MemoryStats(
         items=sum(count for _, count in kinds),
         kinds=dict(kinds),
-        values=values,
-        bytes_on_disk=whole.bytes_on_disk,
+        values=0 if values is None else await asyncio.wrap_future(values),
+        bytes_on_disk=whole.bytes_on_disk if everything else None,
         location=whole.location,
         embedder=encoder.embedder.name if encoder.embedder else None,
         language=encoder.words.language,
         dense_pending=pending,
-        spooled=whole.spooled,
+        spooled=whole.spooled if everything else None,
     )
 
 
-async def sweep(backend: Backend, encoder: Encoder) -> int:
-    """Delete what has expired, make vectors that could not be made before; count the deleted."""
+async def sweep(backend: Backend, encoder: Encoder, scope: Scope) -> int:
+    """Delete what has expired of a scope, make its missing vectors; count the deleted."""
     now = current_time()
-    items = Filter((ITEMS, expired(now)))
-    values = Filter((VALUES, Range("expires_at", lte=now)))
-    swept = sum([await asyncio.wrap_future(backend.delete(each)) for each in (items, values)])
+    swept = [Filter((*of_scope(scope), expired(now)))]
+    if scope == EVERYTHING:
+        swept.append(Filter((VALUES, Range("expires_at", lte=now))))
+    count = sum([await asyncio.wrap_future(backend.delete(each)) for each in swept])
     if encoder.embedder is not None:
-        await _make_pending(backend, encoder)
-    return swept
+        await _make_pending(backend, encoder, scope)
+    return count
 
 
-async def _make_pending(backend: Backend, encoder: Encoder) -> None:
-    waiting = Filter((ITEMS, Match(PENDING, 1)))
+async def _make_pending(backend: Backend, encoder: Encoder, scope: Scope) -> None:
+    waiting = Filter((*of_scope(scope), Match(PENDING, 1)))
     while True:
         records, _ = await asyncio.wrap_future(backend.scroll(waiting, PAGE))
         items = [MemoryItem.from_payload(record.payload) for record in records]

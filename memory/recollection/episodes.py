@@ -1,0 +1,167 @@
+"""What stands for a conversation as a whole, and what is known of its turns."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from stretto.memory.backend.protocol import Engine
+from stretto.memory.backend.types import Filter, Range
+from stretto.memory.item import Kind, MemoryItem, Scope
+from stretto.memory.recollection.drafts import id_from
+from stretto.memory.recollection.encoding import said
+from stretto.memory.recollection.ledger import episode_turns, list_items, turns_of
+
+HEAD_CHARACTERS = 400
+"""How much of a conversation stands in its episode's own text."""
+HEAD_TURNS = 20
+SHORT = 100
+"""Turns up to which all of a conversation is encoded anew whenever it grows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a conversation."""
+
+    turns: Sequence[MemoryItem]
+    """In order: all, or the last two of a long conversation."""
+    held: MemoryItem | None
+    """What stands for the whole, if it is there."""
+    names: Collection[str | None]
+    """The ids of messages that are known, or that were forgotten and stay so."""
+    whole: bool = True
+    """Whether ``turns`` are all."""
+
+    @property
+    def size(self) -> int:
+        """How many turns there are."""
+        return len(self.turns) if self.whole else _number(self.held, "turns")
+
+    @property
+    def next(self) -> int:
+        """The place of the next turn; that of a forgotten one is not given again."""
+        return next_place(self.turns, self.held)
+
+    def is_same(self, other: "Known") -> bool:
+        """Tell whether nothing has changed in between."""
+        ids = [[turn.id for turn in each.turns] for each in (self, other)]
+        data = [each.held and each.held.data for each in (self, other)]
+        return ids[0] == ids[1] and data[0] == data[1]
+
+
+def episode_id(scope: Scope, name: str) -> str:
+    """Give the id of a conversation by its name in a scope."""
+    return id_from("episode", *scope.namespace(), name)
+
+
+def turn_id(episode: str, name: str | None, place: int) -> str:
+    """Give the id of a turn: by that of its message, or by its place in the conversation."""
+    return id_from("turn", episode, name) if name else id_from("turn", episode, "", str(place))
+
+
+def read_known(engine: Engine, id: str, scope: Scope, names: Sequence[str | None]) -> Known:
+    """Read what has to be known of a conversation before turns are added to it.
+
+    Args:
+        engine: where.
+        id: the episode's.
+        scope: whose the conversation is.
+        names: of the turns that were given, the ids of their messages; None for those without.
+
+    """
+    ids = {turn_id(id, name, 0): name for name in names if name}
+    held = _held(engine, id)
+    if held is not None and held.scope == scope and _grows_little(held, len(names)):
+        place = _number(held, "turns") - 2
+        last = (*turns_of(id).must, Range("position", gte=place))
+        turns = sorted(list_items(engine, Filter(last)), key=_place)
+        if [_place(turn) for turn in turns] == [place, place + 1]:
+            there = {ids[record.id] for record in engine.retrieve(tuple(ids))}
+            return Known(turns, held, there, whole=False)
+    turns, held = read_episode(engine, id)
+    forgotten = {name for id, name in ids.items() if id in _forgotten(held)}
+    return Known(turns, held, {turn.source.message_id for turn in turns} | forgotten)
+
+
+def read_episode(engine: Engine, id: str) -> tuple[list[MemoryItem], MemoryItem | None]:
+    """Give the turns of a conversation in order, and what stands for the whole, if it is there.
+
+    Turns that somebody else calls a part of it are none.
+    """
+    turns, held = episode_turns(engine, id), _held(engine, id)
+    owner = held.scope if held else turns[0].scope if turns else None
+    return [turn for turn in turns if turn.scope == owner], held
+
+
+def episode_item(
+    turns: Sequence[MemoryItem],
+    id: str,
+    held: MemoryItem | None = None,
+    gone: Sequence[MemoryItem] = (),
+) -> MemoryItem:
+    """Make the item that stands for a whole conversation.
+
+    Args:
+        turns: all of them, in order; at least one.
+        id: the episode's.
+        held: what stood for it until now: whether it is pinned, say, stays.
+        gone: turns that are forgotten now, and not to be added again.
+
+    """
+    first, last = turns[0], turns[-1]
+    head = "\n".join(said(turn) for turn in turns[:HEAD_TURNS])
+    place = next_place([*turns, *gone], held)
+    forgotten = [*_forgotten(held), *(turn.id for turn in gone if turn.source.message_id)]
+    data: dict[str, Any] = {"turns": len(turns)}
+    data |= {"next": place} if place != len(turns) else {}
+    data |= {"forgotten": forgotten} if forgotten else {}
+    item = replace(
+        first,
+        id=id,
+        kind=Kind.EPISODE,
+        text=head if len(head) <= HEAD_CHARACTERS else f"{head[:HEAD_CHARACTERS]}...",
+        data=data,
+        updated_at=last.updated_at,
+        source=replace(first.source, author=None, message_id=None),
+        episode_id=None,
+        position=None,
+        seen_count=1,
+    )
+    if held is None or held.scope != item.scope:
+        return item
+    kept: dict[str, Any] = {"importance": held.importance, "pinned": held.pinned}
+    return replace(item, **kept, expires_at=held.expires_at, seen_count=held.seen_count)
+
+
+def next_place(turns: Sequence[MemoryItem], held: MemoryItem | None) -> int:
+    """Give the place of the next turn of a conversation, after all that were ever there."""
+    places = [_place(turn) + 1 for turn in turns]
+    return max(*places, _number(held, "next"), _number(held, "turns"))
+
+
+def _held(engine: Engine, id: str) -> MemoryItem | None:
+    return next((MemoryItem.from_payload(each.payload) for each in engine.retrieve([id])), None)
+
+
+def _grows_little(held: MemoryItem, more: int) -> bool:
+    """Tell whether the words of a long conversation need not be encoded anew for a few turns.
+
+    They are whenever it has grown by a hundredth to a tenth.
+    """
+    size = _number(held, "turns")
+    step = 10 ** (len(str(size + more)) - 2)
+    all_there = "next" not in held.data and more < size
+    return all_there and size >= SHORT and size // step == (size + more) // step
+
+
+def _number(held: MemoryItem | None, name: str) -> int:
+    value = held.data.get(name) if held else None
+    return value if isinstance(value, int) else 0
+
+
+def _forgotten(held: MemoryItem | None) -> Sequence[str]:
+    value = held.data.get("forgotten") if held else None
+    return value if isinstance(value, list) else []
+
+
+def _place(turn: MemoryItem) -> int:
+    return turn.position or 0
