@@ -4,7 +4,7 @@ import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, cast
 
 SEPARATOR = "\x1f"
 """Between the segments of a namespace in ``ns_path``; no segment may hold it."""
@@ -111,6 +111,12 @@ class MemoryItem:
     def is_conversation(self) -> bool:
         """Whether it stands for turns, as opposed to the outputs of a run."""
         return self.kind == Kind.EPISODE and "turns" in self.data
+
+    @property
+    def made_of(self) -> tuple[str, ...]:
+        """The ids of the episodes that a summary sums up."""
+        given: Any = self.data.get("of") if self.kind == Kind.SUMMARY else None
+        return tuple(map(str, cast("list[object]", given))) if isinstance(given, list) else ()
 
     def to_payload(self) -> dict[str, Any]:
         """Give the payload of its point: flat, without what is None, and filterable.

@@ -55,7 +55,7 @@ def check_several(name: str, value: Any) -> Iterable[Any]:
     """
     given: object = value
     if isinstance(given, str | bytes | Mapping) or not isinstance(given, Iterable):
-        told = f"{name} are several; give a list of them, not {str(given)[:100]!r}"
+        told = f"{name} are several; give a list of them, not {str(value)[:100]!r}"
         raise MemoryFault(told, code="item_invalid")
     several: Iterable[Any] = value
     return several

@@ -6,14 +6,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from stretto.memory.backend.protocol import Backend
-from stretto.memory.backend.types import Filter, Match, Missing, Range
+from stretto.memory.backend.protocol import Backend, Engine
+from stretto.memory.backend.types import Filter, Match, Missing, Point, Range
 from stretto.memory.item import Kind, MemoryItem, Scope, Source
 from stretto.memory.recollection.drafts import id_from
 from stretto.memory.recollection.encoding import Encoder, said
 from stretto.memory.recollection.filters import EPISODES, expired, of_scope
 from stretto.memory.recollection.forms import MAX_CHARACTERS, check_text, current_time
-from stretto.memory.recollection.ledger import list_items
+from stretto.memory.recollection.ledger import list_items, read_items
 
 Summarize = Callable[[Sequence[str]], Awaitable[str]]
 """Sums up texts, oldest first."""
@@ -52,7 +52,8 @@ async def consolidate(
 ) -> Consolidation:
     """Sum up old episodes by scope and subject, and find facts that contradict each other.
 
-    Doing it again adds a summary only where there are new episodes.
+    Doing it again adds a summary only where there are new episodes; it takes the place of the one
+    before it, and forgetting any of its episodes forgets it.
 
     Raises:
         MemoryFault: the memory cannot be used, or a summary cannot be kept.
@@ -60,16 +61,36 @@ async def consolidate(
     """
     summaries: list[MemoryItem] = []
     for episodes in await _groups(backend, plan) if summarize else ():
-        summary = _summary_of(episodes)
+        summary = _summary_of(episodes, plan.scope)
         if summarize and not await asyncio.wrap_future(backend.retrieve([summary.id])):
-            texts = await _texts(backend, episodes)
+            texts = await asyncio.wrap_future(backend.atomic(partial(_texts, episodes=episodes)))
             summary = replace(summary, text=check_text(await summarize(texts)))
             [dense] = await encoder.meanings([summary.text])
-            await asyncio.wrap_future(backend.upsert([encoder.point(summary, dense)]))
-            summaries.append(summary)
+            point = encoder.point(summary, dense)
+            putting = partial(_put, episodes=episodes, texts=texts, point=point)
+            if await asyncio.wrap_future(backend.atomic(putting)):
+                summaries.append(summary)
     pairs = await _alike(backend, plan.scope) if contradict else []
     found = [(a, b) for a, b in pairs if contradict and await contradict(a.text, b.text)]
     return Consolidation(tuple(summaries), tuple(found))
+
+
+def _put(
+    engine: Engine, episodes: Sequence[MemoryItem], texts: Sequence[str], point: Point
+) -> bool:
+    """Write a summary in the place of those of fewer episodes; False if those are others now."""
+    there = engine.retrieve([episode.id for episode in episodes])
+    if len(there) < len(episodes) or _texts(engine, episodes) != texts:
+        return False  # a part of it was forgotten while the model was at work
+    engine.upsert([point])
+    summary = MemoryItem.from_payload(point.payload)
+    same = (*of_scope(summary.scope), Match("kind", "summary"), Missing("valid_to"))
+    for old in list_items(engine, Filter(same)):
+        less = old.made_of and {*old.made_of} < {*summary.made_of}
+        if less and old.scope == summary.scope:
+            ended = replace(old, valid_to=summary.created_at, superseded_by=summary.id)
+            engine.set_payload([old.id], ended.fields_as_payload(("valid_to", "superseded_by")))
+    return True
 
 
 async def _groups(backend: Backend, plan: Plan) -> list[list[MemoryItem]]:
@@ -85,14 +106,15 @@ async def _groups(backend: Backend, plan: Plan) -> list[list[MemoryItem]]:
     return [group for group in groups.values() if len(group) >= plan.least]
 
 
-def _summary_of(episodes: Sequence[MemoryItem]) -> MemoryItem:
+def _summary_of(episodes: Sequence[MemoryItem], scope: Scope) -> MemoryItem:
+    """Make what is to sum up episodes, wider than each of them but not than who asks for it."""
     last, now = episodes[-1], current_time()
     return MemoryItem(
         id=id_from("summary", *sorted(item.id for item in episodes)),
         text="",
         created_at=now,
         updated_at=now,
-        scope=replace(last.scope, thread=None, workflow=None),
+        scope=replace(last.scope, thread=None, workflow=None).within(scope),
         kind=Kind.SUMMARY,
         data={"of": [item.id for item in episodes]},
         subject=last.subject,
@@ -101,14 +123,14 @@ def _summary_of(episodes: Sequence[MemoryItem]) -> MemoryItem:
     )
 
 
-async def _texts(backend: Backend, episodes: Sequence[MemoryItem]) -> list[str]:
+def _texts(engine: Engine, episodes: Sequence[MemoryItem]) -> list[str]:
     """Give what was said in each episode, as far as a memory of its own could hold it."""
     texts: list[str] = []
     for episode in episodes:
         within = Filter((Match("stretto", "item"), Match("episode_id", episode.id)))
-        parts = await asyncio.wrap_future(backend.atomic(partial(list_items, filter=within)))
+        parts = [part for part in read_items(engine, within) if part.scope == episode.scope]
         parts.sort(key=lambda item: item.position or 0)
-        head = [] if "turns" in episode.data else [episode.text]
+        head = [] if episode.is_conversation else [episode.text]
         texts.append("\n".join([*head, *map(said, parts)])[:MAX_CHARACTERS])
     return texts
 
@@ -117,13 +139,18 @@ async def _alike(backend: Backend, scope: Scope) -> list[tuple[MemoryItem, Memor
     """Pair facts that hold now and use much the same words, the older one first."""
     holding = Filter((*of_scope(scope), Match("kind", "fact"), Missing("valid_to")))
     facts = await asyncio.wrap_future(backend.atomic(partial(list_items, filter=holding)))
-    facts.sort(key=lambda item: (item.valid_from or 0.0, item.id))
-    bags = [frozenset(re.findall(r"\w+", fact.text.lower())) for fact in facts]
+    return await asyncio.to_thread(_pairs, facts)
+
+
+def _pairs(facts: list[MemoryItem]) -> list[tuple[MemoryItem, MemoryItem]]:
     pairs: list[tuple[MemoryItem, MemoryItem]] = []
-    for place, fact in enumerate(facts):
-        for other in range(place):
-            same = facts[other].scope == fact.scope and facts[other].subject == fact.subject
-            union = len(bags[place] | bags[other]) if same else 0
-            if union and len(bags[place] & bags[other]) / union >= ALIKE:
-                pairs.append((facts[other], fact))
+    before: dict[tuple[Scope, str | None], list[tuple[MemoryItem, frozenset[str]]]] = {}
+    for fact in sorted(facts, key=lambda item: (item.valid_from or 0.0, item.id)):
+        words = frozenset(re.findall(r"\w+", fact.text.lower()))
+        others = before.setdefault((fact.scope, fact.subject), [])
+        for other, bag in others:
+            union = len(words | bag)
+            if union and len(words & bag) / union >= ALIKE:
+                pairs.append((other, fact))
+        others.append((fact, words))
     return pairs

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 from stretto.memory.backend.protocol import Engine
 from stretto.memory.backend.types import Filter, Range
@@ -159,8 +159,8 @@ def _number(held: MemoryItem | None, name: str) -> int:
 
 
 def _forgotten(held: MemoryItem | None) -> Sequence[str]:
-    value = held.data.get("forgotten") if held else None
-    return value if isinstance(value, list) else []
+    value: Any = held.data.get("forgotten") if held else None
+    return cast("list[str]", value) if isinstance(value, list) else []
 
 
 def _place(turn: MemoryItem) -> int:

@@ -99,10 +99,8 @@ def _summaries_of(engine: Engine, found: Mapping[str, MemoryItem]) -> dict[str, 
     """Give the summaries that were made of what is found or of what that is a part of."""
     sources = {*found, *(item.episode_id for item in found.values())}
     summaries = read_items(engine, Filter((Match("stretto", "item"), Match("kind", "summary"))))
-    made = ((item, item.data.get("of")) for item in summaries if found and item.id not in found)
-    return {
-        item.id: item for item, of in made if isinstance(of, list) and sources & {*map(str, of)}
-    }
+    made = (item for item in summaries if found and item.id not in found)
+    return {item.id: item for item in made if not sources.isdisjoint(item.made_of)}
 
 
 def _leave_out(

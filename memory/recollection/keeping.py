@@ -8,7 +8,7 @@ from stretto.errors import MemoryFault
 from stretto.memory.item import Scope
 from stretto.memory.recollection import consolidation, forgetting, transfer, upkeep
 from stretto.memory.recollection.base import MemoryBase
-from stretto.memory.recollection.checks import check_several, id_of
+from stretto.memory.recollection.checks import check_number, check_several, id_of
 from stretto.memory.recollection.consolidation import Consolidation, Contradict, Summarize
 from stretto.memory.recollection.core import marks_of
 from stretto.memory.recollection.drafts import check_name
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from stretto.memory.embeddings import Embedder
 
 DAY = 86_400.0
+MOST_SECONDS = 1e12
 
 
 class MemoryKeeping(MemoryBase):
@@ -122,6 +123,7 @@ class MemoryKeeping(MemoryBase):
             older_than: seconds since an episode.
 
         """
+        check_number("older_than", older_than, 0, MOST_SECONDS, "query_invalid")
         await self._core.ready()
         plan = consolidation.Plan(self._of(scope), current_time() - older_than)
         core = self._core

@@ -57,8 +57,9 @@ async def put_run(backend: Backend, encoder: Encoder, run: RunMemory, scope: Sco
 def run_item(run: RunMemory, scope: Scope) -> MemoryItem:
     """Make the item that stands for a whole run."""
     given: Any = run
-    if not isinstance(given, RunMemory):
-        told = f"a run that has ended is a RunMemory, not {str(given)[:100]!r}"
+    outputs: Any = run.outputs if isinstance(given, RunMemory) else None
+    if not isinstance(outputs, Mapping):
+        told = f"a run that has ended is a RunMemory with outputs by step, not {str(run)[:100]!r}"
         raise MemoryFault(told, code="item_invalid")
     now = current_time()
     lines = [f"Run of {run.workflow}: {run.status}."]

@@ -102,7 +102,7 @@ async def encode(
     for item, vector in zip(items, dense, strict=True):
         if item.kind == Kind.EPISODE:
             whole = "\n".join((item.text, *parts.get(item.id, ())))
-            own_words = "turns" not in item.data
+            own_words = not item.is_conversation
             points.append(encoder.episode(item, whole, own_words, vector))
         else:
             points.append(encoder.point(item, vector))
@@ -182,10 +182,13 @@ def _moved(item: MemoryItem, outer: Scope) -> MemoryItem:
     scope = item.scope.within(outer)
     if scope == item.scope:
         return item
-    ids: dict[str, str | None] = {name: getattr(item, name) for name in IDS}
-    own: dict[str, Any] = {
-        n: id and id_from("copy", *scope.namespace(), id) for n, id in ids.items()
-    }
+
+    def copy_of(id: str | None) -> str | None:
+        return id and id_from("copy", *scope.namespace(), id)
+
+    own: dict[str, Any] = {name: copy_of(getattr(item, name)) for name in IDS}
+    if item.made_of:
+        own["data"] = {**item.data, "of": [copy_of(id) for id in item.made_of]}
     return replace(item, scope=scope, **own)
 
 
