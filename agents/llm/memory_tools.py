@@ -31,7 +31,7 @@ async def recall(
     task: Task = runtime.context
     if (memory := task.memory) is None:
         return _without(task, ABSENT)
-    found, reason = await or_without(task, memory, memory.recall(query, k=K, subject=about))
+    found, reason = await or_without(task, memory, memory.recall(query, k=K, subject=about or None))
     if found is None or found.degraded:
         return _without(task, (found.degraded if found else reason) or "")
     return found.text() or NOTHING
@@ -52,7 +52,7 @@ async def remember(
     task: Task = runtime.context
     if (memory := task.memory) is None:
         return _without(task, ABSENT)
-    work = memory.remember(text, subject=about, key=key)
+    work = memory.remember(text, subject=about or None, key=key or None)
     kept, reason = await or_without(task, memory, work)
     return _without(task, reason or "") if kept is None else "It is remembered."
 

@@ -68,6 +68,15 @@ async def test_a_model_recalls_and_remembers_with_tools(memory: Memory) -> None:
     assert "Ann lives in Rome." in found.text()
 
 
+async def test_an_argument_that_a_model_leaves_empty_is_left_out(memory: Memory) -> None:
+    told = Told(memory)
+    kept = calls("remember", text="Ann likes tea.", about="", key="")
+    model = ScriptedModel([kept, calls("recall", query="tea", about=""), "Done."])
+    await LLMAgent("a", "Go.", model, tools=TOOLS).run(told.task)
+    assert [event["failed"] for event in told.of("tool_result")] == [False, False]
+    assert "Ann likes tea." in told.of("tool_result")[1]["result"]
+
+
 async def test_the_model_is_told_of_no_argument_that_names_somebody() -> None:
     model = ScriptedModel(["Done."])
     await LLMAgent("a", "Go.", model, tools=TOOLS).run(Told(None).task)

@@ -98,6 +98,7 @@ def test_an_item_is_superseded_pinned_and_forgotten_by_the_beginning_of_its_id(
         (("forget",), "say what to forget"),
         (("remember",), "give a text, or --run"),
         (("remember", "x", "--run", "r"), "give a text, or --run"),
+        (("remember", "--run", "r", "--user", "ann"), "give --run alone"),
         (("remember", "x", "--at", "soon"), "'soon' is no date"),
         (("remember", "--run", "none"), "no run"),
         (("import", "missing.jsonl"), "cannot read missing.jsonl"),
@@ -144,6 +145,32 @@ def test_what_is_exported_can_be_imported_elsewhere(stretto: Command, project: P
     done = stretto("memory", "import", "all.jsonl", *elsewhere)
     assert (done.returncode, done.stderr) == (0, "2 memories added\n")
     assert len(lines_of(stretto("memory", "recall", "tea", *elsewhere))) == 1
+
+
+def test_a_text_with_line_ends_of_unicode_can_move(stretto: Command, project: Path) -> None:
+    text = "one\u2028two\u2029three\x85four"
+    remember(stretto, text)
+    assert "1 memories" in stretto("memory", "export", "all.jsonl").stderr
+    elsewhere = ("--home", str(project / "other"))
+    assert stretto("memory", "import", "all.jsonl", *elsewhere).stderr == "1 memories added\n"
+    found = stretto("memory", "recall", "three", "--json", *elsewhere)
+    assert [item["text"] for item in json.loads(found.stdout)["items"]] == [text]
+
+
+def test_an_export_that_cannot_be_made_leaves_the_last_one_alone(
+    stretto: Command, project: Path, holder: int
+) -> None:
+    copy = project / "all.jsonl"
+    copy.write_text("the last one")
+    assert stretto("memory", "export", "all.jsonl").returncode == 1
+    nothing = stretto("memory", "export", "all.jsonl", "--home", "empty")
+    assert (nothing.returncode, nothing.stderr) == (0, "nothing is remembered in empty yet\n")
+    assert copy.read_text() == "the last one"
+
+
+def test_what_has_expired_can_be_forgotten_by_its_id(stretto: Command) -> None:
+    item = remember(stretto, "Ann likes tea.", "--ttl", "0.001")
+    assert json.loads(stretto("memory", "forget", item).stdout)["count"] == 1
 
 
 def test_figures_and_upkeep(stretto: Command) -> None:

@@ -16,7 +16,7 @@ from stretto.errors import InputInvalid
 
 if TYPE_CHECKING:
     from stretto.config import Settings
-    from stretto.memory.item import MemoryItem, Scope
+    from stretto.memory.item import Scope
     from stretto.memory.recollection import Memory, Recalled
 
 T = TypeVar("T")
@@ -77,36 +77,27 @@ def open_memory(settings: "Settings") -> "Memory":
     return memory
 
 
-async def find_item(memory: "Memory", given: str) -> "MemoryItem":
-    """Give the memory with an id, or the only one whose id begins like that.
+async def find_id(memory: "Memory", given: str) -> str:
+    """Give an id that is given whole, or the only one that begins like that, also an expired one.
 
     Raises:
         InputInvalid: there is none, or there are several.
 
     """
-    if (exact := await _exact(memory, given)) is not None:
-        return exact
+    if (exact := await memory.get(given)) is not None:
+        return exact.id
     if len(given) < SHORTEST:
         raise InputInvalid(f"give at least {SHORTEST} characters of an id, not '{given}'")
-    found = [line["id"] async for line in memory.export() if str(line["id"]).startswith(given)]
+    start = given.lower()
+    found = [line["id"] async for line in memory.export() if str(line["id"]).startswith(start)]
     if len(found) > 1:
         few = ", ".join(found[:5])
         raise InputInvalid(
             f"{len(found)} memories begin with '{given}': {few}; give more of the id"
         )
-    item = await memory.get(found[0]) if found else None
-    if item is None:
+    if not found:
         raise InputInvalid(f"no memory has the id '{given}'; 'stretto memory recall' shows ids")
-    return item
-
-
-async def _exact(memory: "Memory", given: str) -> "MemoryItem | None":
-    from uuid import UUID
-
-    try:
-        return await memory.get(str(UUID(given)))
-    except ValueError:
-        return None
+    return str(found[0])
 
 
 def moment(text: str | None) -> datetime | None:

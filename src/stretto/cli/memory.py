@@ -11,7 +11,7 @@ from stretto.cli.memories import (
     ItemId,
     Tenant,
     User,
-    find_item,
+    find_id,
     has_memory,
     moment,
     scope_of,
@@ -55,13 +55,16 @@ def remember(
     """Remember a text, or with --run what happened in a run."""
     if (text is None) == (run is None):
         raise InputInvalid("give a text, or --run and a run")
+    given: dict[str, Any] = {"key": key, "subject": subject, "ttl": ttl, "at": moment(at)}
     if run is not None:
+        if any(value is not None for value in (*given.values(), tenant, user)):
+            told = "what is remembered of a run, and whose it is, the run says; give --run alone"
+            raise InputInvalid(told)
         from stretto.cli.episodes import remember_ended_run
 
         _tell(remember_ended_run(run, home), json_form)
         return
-    given: dict[str, Any] = {"kind": kind, "key": key, "subject": subject, "ttl": ttl}
-    given |= {"importance": importance, "pinned": pinned, "at": moment(at)}
+    given |= {"kind": kind, "importance": importance, "pinned": pinned}
 
     async def keep(memory: "Memory") -> str:
         return (await memory.remember(text or "", scope=scope_of(tenant, user), **given)).id
@@ -131,7 +134,7 @@ def forget(
     scope = scope_of(tenant, user) if tenant or user else None
 
     async def drop(memory: "Memory") -> dict[str, Any]:
-        named = [(await find_item(memory, one)).id for one in ids] if ids else None
+        named = [await find_id(memory, one) for one in ids] if ids else None
         receipt = await memory.forget(ids=named, scope=scope, subject=subject, run=run, purge=purge)
         return receipt.to_dict()
 
@@ -155,7 +158,7 @@ def pin(
     """Keep a memory from expiring and from being swept."""
 
     async def set_pin(memory: "Memory") -> str:
-        return (await memory.pin((await find_item(memory, item)).id, not off)).id
+        return (await memory.pin(await find_id(memory, item), not off)).id
 
     _tell(with_memory(home, set_pin), False)
 
@@ -165,7 +168,7 @@ def supersede(item: ItemId, text: Words, home: Home = None) -> None:
     """Put a new text in the place of a memory; the old one stays as history."""
 
     async def replace(memory: "Memory") -> str:
-        return (await memory.supersede((await find_item(memory, item)).id, text)).id
+        return (await memory.supersede(await find_id(memory, item), text)).id
 
     _tell(with_memory(home, replace), False)
 

@@ -59,15 +59,20 @@ def _written(value: Any) -> str:
 @guarded
 def export(file: Target = "-", tenant: Tenant = None, user: User = None, home: Home = None) -> None:
     """Write everything that is remembered, one JSON line each."""
+    settings = read_settings(home)
+    if not has_memory(settings):
+        say(f"nothing is remembered in {settings.home} yet")
+        return
 
     async def copy(memory: "Memory") -> int:
+        await memory.stats()  # a memory that cannot be used leaves the file as it was
         lines = memory.export(scope_of(tenant, user))
         if file == "-":
             return await _write_lines(lines, sys.stdout)
         with _opened(file) as target:
             return await _write_lines(lines, target)
 
-    count = with_memory(home, copy) if has_memory(read_settings(home)) else 0
+    count = with_memory(home, copy)
     if file != "-":
         say(f"{count} memories in {file}")
 
@@ -76,7 +81,7 @@ def export(file: Target = "-", tenant: Tenant = None, user: User = None, home: H
 def import_(file: Origin, home: Home = None) -> None:
     """Add what export wrote; what is there already stays as it is."""
     text = read_text(file)
-    lines = [line for line in text.splitlines() if line.strip()]
+    lines = [line for line in text.split("\n") if line.strip()]  # a text may hold other ends
 
     async def take(memory: "Memory") -> int:
         return await memory.import_(lines)
