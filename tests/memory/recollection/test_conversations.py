@@ -1,6 +1,7 @@
 """Conversations: the same turns give the same memory, however they come in."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,36 @@ async def test_turns_with_and_without_ids_are_known_again(memory: Memory) -> Non
     assert (again.added, again.size) == (1, 3)
 
 
+async def test_a_message_without_an_id_has_an_empty_one_too(memory: Memory) -> None:
+    turns = [{"author": "ann", "text": text, "id": ""} for text in ("one", "two")]
+    assert (await memory.remember_conversation(turns, id="c")).added == 2
+
+
+async def test_the_id_of_a_message_is_nobodys_place(memory: Memory) -> None:
+    turns = [Turn("ann", "one"), Turn("bot", "two", message_id="#0"), Turn("x", "3", None, "1")]
+    await memory.remember_conversation(turns, id="c")
+    assert (await memory.stats()).kinds == {"message": 3, "episode": 1}
+
+
+async def test_a_long_conversation_grows_as_if_all_of_it_were_read(tmp_path: Path) -> None:
+    talk = [Turn(f"p{n % 2}", f"word{n} is said here", float(n)) for n in range(230)]
+    named = [replace(turn, message_id=f"m{n}") for n, turn in enumerate(talk)]
+    sizes = (120, 3, 1, 1, 40, 7, 30, 28)
+    async with Memory(tmp_path / "parts") as memory:
+        for turns, name in ((talk, "plain"), (named, "named")):
+            start = 0
+            for size in sizes:
+                told = turns[start : start + size] if size != 7 else turns[: start + size]
+                done = await memory.remember_conversation(told, id=name)
+                start += size
+                assert (done.added, done.size) == (size, start)
+        assert (await memory.remember_conversation(named[200:], id="named")).added == 0
+    async with Memory(tmp_path / "whole") as memory:
+        for turns, name in ((talk, "plain"), (named, "named")):
+            await memory.remember_conversation(turns, id=name)
+    assert plain(await stored(tmp_path / "parts")) == await stored(tmp_path / "whole")
+
+
 async def test_messages_that_only_call_tools_are_left_out(memory: Memory) -> None:
     call = AIMessage("", tool_calls=[{"name": "look", "args": {}, "id": "1"}])
     talk = [HumanMessage("Hi"), call, AIMessage([{"type": "text", "text": "It rains"}])]
@@ -136,6 +167,14 @@ async def test_a_budget_is_never_passed(memory: Memory, budget: int) -> None:
     await memory.remember_conversation(TALK, id="c")
     found = await memory.recall("boots bergen colour", budget_tokens=budget)
     assert len(found.text()) / 4 <= found.tokens <= budget
+
+
+async def test_a_run_that_failed_again_has_the_outputs_of_both(memory: Memory) -> None:
+    outputs = {"a": "a leak"}
+    for more in ({}, {"b": "a puddle"}):
+        run = RunMemory("r1", "look", {}, outputs | more, None, "failed")
+        assert (await memory.remember_run(run)).added == 1 + len(more)
+    assert len((await memory.recall("leak puddle", kinds=["artifact"])).items) == 2
 
 
 async def test_a_run_is_remembered_as_it_ended(memory: Memory) -> None:

@@ -1,6 +1,8 @@
 """Forgetting: exactly what was named is gone, to the last byte when that is asked for."""
 
+import asyncio
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -119,3 +121,83 @@ async def test_a_forgotten_turn_stays_forgotten_when_all_is_told_again(memory: M
     assert (await memory.remember_conversation(more, id="c")).added == 1
     assert hit.item.text not in await texts(memory)
     assert len(await texts(memory)) == 5
+
+
+async def test_the_last_turn_stays_forgotten_too_when_all_is_told_again(memory: Memory) -> None:
+    await memory.remember_conversation(TALK, id="c")
+    [hit] = (await memory.recall("word4", k=1, neighbours=0)).items
+    await memory.forget(ids=[hit.item.id])
+    assert (await memory.remember_conversation(TALK, id="c")).added == 0
+    more = [*TALK, Turn("ann", "something new")]
+    assert [(await memory.remember_conversation(more, id="c")).added for _ in range(2)] == [1, 0]
+    assert hit.item.text not in await texts(memory)
+
+
+async def test_a_forgotten_message_stays_so_when_some_are_told_again(memory: Memory) -> None:
+    talk = [Turn("ann", f"word{n} of the talk", message_id=f"m{n}") for n in range(5)]
+    await memory.remember_conversation(talk[:4], id="c")
+    for word in ("word1", "word2"):
+        [hit] = (await memory.recall(word, k=1, neighbours=0)).items
+        await memory.forget(ids=[hit.item.id])
+    assert (await memory.remember_conversation(talk[1:], id="c")).added == 1
+    assert await texts(memory) == [f"word{n} of the talk" for n in (0, 3, 4)]
+
+
+async def test_the_words_of_a_forgotten_output_do_not_find_its_run(memory: Memory) -> None:
+    outputs = {"a": "a marmalade", "b": "some honey"}
+    await memory.remember_run(RunMemory("r1", "bake", {}, outputs, "done"))
+    [hit] = (await memory.recall("marmalade")).items
+    await memory.forget(ids=[hit.item.id])
+    asked = [await memory.recall(word, kinds=["episode"]) for word in ("marmalade", "honey")]
+    assert [len(found.items) for found in asked] == [0, 1]
+
+
+async def test_the_episode_counts_when_its_last_turn_goes(memory: Memory) -> None:
+    await memory.remember_conversation(TALK, id="c")
+    lines = [line async for line in memory.export()]
+    turns = [line["id"] for line in lines if line["kind"] == "message"]
+    assert (await memory.forget(ids=turns)).count == 6
+    assert (await memory.stats()).items == 0
+
+
+class Failing(WordEmbedder):
+    """Breaks when it is told to, as a process that is killed does."""
+
+    broken = False
+
+    def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        if self.broken:
+            raise KeyboardInterrupt
+        return super().embed(texts)
+
+
+async def test_what_breaks_off_halfway_leaves_nothing_of_a_forgotten_turn(tmp_path: Path) -> None:
+    embedder = Failing()
+    async with Memory(tmp_path / "memory", embedder=embedder) as memory:
+        await memory.remember_conversation(TALK, id="c")
+        lines = [line async for line in memory.export()]
+        [turn] = [line["id"] for line in lines if line["text"] == "word1 of the talk"]
+        embedder.broken = True
+        forgetting = asyncio.create_task(memory.forget(ids=[turn]))
+        while await memory.get(turn) is not None:
+            await asyncio.sleep(0)
+        forgetting.cancel()
+        await asyncio.wait([forgetting])
+        left = [line["text"] async for line in memory.export()]
+        assert len(left) == 5
+        assert not [text for text in left if "word1" in text]
+
+
+async def test_each_forgetting_has_a_receipt_of_its_own(memory: Memory, tmp_path: Path) -> None:
+    await asyncio.gather(*(memory.forget(subject=f"nobody {n}") for n in range(20)))
+    assert len([*(tmp_path / "memory" / "receipts").iterdir()]) == 20
+
+
+@pytest.mark.parametrize("named", [{"subject": ""}, {"run": " "}])
+async def test_a_blank_name_does_not_widen_what_is_forgotten(
+    memory: Memory, named: dict[str, str]
+) -> None:
+    await memory.remember("one", subject="ann", source=Source(run_id="r1"))
+    with pytest.raises(MemoryFault, match="leave it out"):
+        await memory.forget(**{"subject": "ann", "run": "r1", **named})
+    assert (await memory.stats()).items == 1

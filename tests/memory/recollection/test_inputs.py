@@ -142,6 +142,36 @@ async def test_what_is_no_id_is_nobodys(
     assert (await memory.forget(ids=["nobody"])).count == 0
 
 
+SEVERAL: list[tuple[str, Callable[[Memory, Any], Awaitable[Any]]]] = [
+    ("items", lambda memory, given: memory.remember_many(given)),
+    ("turns", lambda memory, given: memory.remember_conversation(given)),
+    ("ids", lambda memory, given: memory.forget(ids=given)),
+    ("kinds", lambda memory, given: memory.recall("hello", kinds=given)),
+    ("lines", lambda memory, given: memory.import_(given)),
+]
+
+
+@pytest.mark.parametrize(("name", "call"), SEVERAL)
+async def test_what_is_not_several_is_refused(
+    memory: Memory, name: str, call: Callable[[Memory, Any], Awaitable[Any]]
+) -> None:
+    with pytest.raises(MemoryFault, match=f"{name} are several") as fault:
+        await call(memory, 5)
+    assert fault.value.code == "item_invalid"
+
+
+RUNS: list[dict[str, Any]] = [{"run_id": HALF}, {"run_id": 5}, {"outputs": None}]
+
+
+@pytest.mark.parametrize("wrong", RUNS, ids=str)
+async def test_a_run_that_is_none_is_refused(memory: Memory, wrong: dict[str, Any]) -> None:
+    run: dict[str, Any] = {"run_id": "r", "workflow": "w", **wrong}
+    with pytest.raises(MemoryFault) as fault:
+        await memory.remember_run(RunMemory(**run))
+    assert fault.value.code == "item_invalid"
+    assert (await memory.stats()).items == 0
+
+
 async def test_one_id_is_not_taken_for_many(memory: Memory) -> None:
     item = await memory.remember("hello")
     with pytest.raises(MemoryFault, match="ids are several"):

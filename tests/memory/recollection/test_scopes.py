@@ -1,6 +1,7 @@
 """Nobody sees, copies or forgets what is somebody else's."""
 
 import asyncio
+import uuid
 from dataclasses import asdict
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from stretto.errors import MemoryFault
 from stretto.memory.item import Scope
-from stretto.memory.recollection import Memory, NewItem
+from stretto.memory.recollection import Memory, NewItem, RunMemory
 
 NAMES = st.sampled_from([None, "a", "b"])
 SCOPES = st.builds(Scope, tenant=NAMES, user=NAMES, agent=NAMES, workflow=NAMES, thread=NAMES)
@@ -72,3 +73,34 @@ async def test_a_question_by_key_does_not_meet_the_values_of_the_store(memory: M
     await memory.store.aput(("notes",), "plan", {"text": "the plan of the store"})
     item = await memory.remember("the plan is pro", key="plan")
     assert [e.item for e in (await memory.recall("plan", key="plan")).items] == [item]
+
+
+async def test_figures_and_sweeping_are_those_of_the_view(memory: Memory) -> None:
+    ours, theirs = memory.within(Scope(tenant="a")), memory.within(Scope(tenant="b"))
+    await ours.remember("a brief one", ttl=1e-3)
+    await memory.store.aput(("notes",), "n", {"text": "a value"})
+    await theirs.remember_many([NewItem("one"), NewItem("two", kind="procedure")])
+    own, whole = await theirs.stats(), await memory.stats()
+    assert (own.items, own.kinds, own.values) == (2, {"fact": 1, "procedure": 1}, 0)
+    assert (own.bytes_on_disk, own.spooled) == (None, None)
+    assert (whole.items, whole.values, whole.spooled) == (3, 1, 0)
+    await asyncio.sleep(2e-3)
+    assert [await view.sweep() for view in (theirs, ours, memory)] == [0, 1, 0]
+
+
+@pytest.mark.parametrize("own", [Scope(tenant="b"), Scope()], ids=["other", "own"])
+async def test_a_turn_that_names_something_else_as_its_episode_changes_nothing_of_it(
+    memory: Memory, own: Scope
+) -> None:
+    fact = await memory.remember("a fact", scope=Scope(tenant="a"))
+    run = await memory.remember_run(RunMemory("r1", "w", {}, {"step": "an output"}, "the end"))
+    before = [line async for line in memory.export()]
+    view = memory.within(own)
+    lines = [
+        {"id": str(uuid.uuid4()), "text": "a turn", "created_at": 1.0, "updated_at": 1.0}
+        | {"kind": "message", "episode_id": id, "position": 0, "scope": own.to_payload()}
+        for id in (fact.id, run.id)
+    ]
+    assert await view.import_(lines) == 2
+    assert (await view.forget(ids=[line["id"] for line in lines])).count == 2
+    assert [line async for line in memory.export()] == before
