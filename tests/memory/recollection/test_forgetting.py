@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -160,32 +161,39 @@ async def test_the_episode_counts_when_its_last_turn_goes(memory: Memory) -> Non
     assert (await memory.stats()).items == 0
 
 
-class Failing(WordEmbedder):
-    """Breaks when it is told to, as a process that is killed does."""
+class Waiting(WordEmbedder):
+    """Answers when it is let."""
 
-    broken = False
+    def __init__(self) -> None:
+        super().__init__()
+        self.may = threading.Event()
+        self.may.set()
 
     def embed(self, texts: Sequence[str]) -> list[list[float]]:
-        if self.broken:
-            raise KeyboardInterrupt
+        assert self.may.wait(60)
         return super().embed(texts)
 
 
 async def test_what_breaks_off_halfway_leaves_nothing_of_a_forgotten_turn(tmp_path: Path) -> None:
-    embedder = Failing()
+    embedder = Waiting()
     async with Memory(tmp_path / "memory", embedder=embedder) as memory:
         await memory.remember_conversation(TALK, id="c")
         lines = [line async for line in memory.export()]
         [turn] = [line["id"] for line in lines if line["text"] == "word1 of the talk"]
-        embedder.broken = True
+        embedder.may.clear()
         forgetting = asyncio.create_task(memory.forget(ids=[turn]))
-        while await memory.get(turn) is not None:
-            await asyncio.sleep(0)
-        forgetting.cancel()
-        await asyncio.wait([forgetting])
+        try:
+            while await memory.get(turn) is not None:
+                await asyncio.sleep(0)
+            forgetting.cancel()
+            await asyncio.wait([forgetting])
+        finally:
+            embedder.may.set()
         left = [line["text"] async for line in memory.export()]
         assert len(left) == 5
         assert not [text for text in left if "word1" in text]
+        await memory.sweep()
+        assert (await memory.stats()).dense_pending == 0
 
 
 async def test_each_forgetting_has_a_receipt_of_its_own(memory: Memory, tmp_path: Path) -> None:

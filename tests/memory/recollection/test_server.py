@@ -1,16 +1,35 @@
 """A memory on a server: the same memory, and an outage that loses nothing."""
 
 import asyncio
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from stretto.errors import MemoryFault
-from stretto.memory.item import Scope
-from stretto.memory.recollection import Memory, RunMemory, Turn
+from stretto.memory.item import Scope, Source
+from stretto.memory.recollection import Memory, NewItem, RunMemory, Turn
+from stretto.memory.recollection.drafts import draft
 from tests.fakes.embedders import WordEmbedder
 from tests.fakes.qdrant_server import QdrantServer, qdrant_server
+
+
+class Gated(WordEmbedder):
+    """Answers when it is let, and counts who asks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may = threading.Event()
+        self.may.set()
+        self.asked = 0
+
+    def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        if not self.may.is_set():
+            self.asked += 1
+        assert self.may.wait(60)
+        return super().embed(texts)
 
 
 @pytest.fixture
@@ -94,6 +113,51 @@ async def test_a_process_that_begins_in_an_outage_loses_nothing_either(
         assert [each.item.text for each in found.items] == ["the answer is 43"]
         before = await memory.recall("answer", as_of=1.5)
         assert [each.item.text for each in before.items] == ["the answer is 42"]
+
+
+async def test_what_waited_is_put_in_its_place_once_and_not_after_it_was_forgotten(
+    server: QdrantServer, tmp_path: Path
+) -> None:
+    embedder = Gated()
+    async with Memory(tmp_path / "one", url=server.url, embedder=embedder) as memory:
+        await memory.remember("the sky is blue")
+        server.stop()
+        try:
+            kept, gone = await memory.remember_many([NewItem("tea is hot"), NewItem("ice is cold")])
+        finally:
+            server.start()
+        await answering(memory)
+        embedder.may.clear()
+        writes = [asyncio.create_task(memory.remember(f"thing {n}")) for n in range(4)]
+        try:
+            async with asyncio.timeout(60):
+                while embedder.asked < 2:
+                    await asyncio.sleep(0.01)
+            assert (await memory.forget(ids=[gone.id])).count == 1
+        finally:
+            embedder.may.set()
+        await asyncio.gather(*writes)
+        held = [await memory.get(id) for id in (kept.id, gone.id)]
+        assert held[0] is not None
+        assert (held[0].seen_count, held[1]) == (1, None)
+
+
+async def test_what_waited_to_replace_something_forgotten_is_kept(
+    server: QdrantServer, tmp_path: Path
+) -> None:
+    async with Memory(tmp_path / "one", url=server.url) as memory:
+        lost = "00000000-0000-4000-8000-000000000000"
+        new = NewItem("ann lives in bergen", supersedes=lost)
+        await memory.stats()
+        server.stop()
+        try:  # as when the server goes away after it was asked for what is replaced
+            await memory._core.write([draft(new, Scope(), Source(), time.time())])  # pyright: ignore
+        finally:
+            server.start()
+        await answering(memory)
+        await memory.remember("something else")
+        found = await memory.recall("bergen")
+        assert [each.item.text for each in found.items] == ["ann lives in bergen"]
 
 
 async def test_on_error_raise_tells_the_caller(server: QdrantServer, tmp_path: Path) -> None:
