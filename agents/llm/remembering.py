@@ -58,11 +58,14 @@ async def keep_exchange(task: Task, agent: str, question: str, answer: Mapping[s
         answer: what the agent gave.
 
     """
+    from stretto.memory.recollection.drafts import id_from
+
     if (memory := task.memory) is None:
         return
     text = str(answer["text"]) if "text" in answer else words_of(answer)
     turns = [
-        {"author": author, "text": said} for author, said in _said(task, agent, question, text)
+        {"author": author, "text": said, "message_id": id_from("said", author, said)}
+        for author, said in _said(task, agent, question, text)
     ]
     name = task.idempotency_key or None
     work = memory.remember_conversation(turns, id=name, scope=_place(task, memory.scope, agent))

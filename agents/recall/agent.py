@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from stretto.memory.recollection import Memory
 
 COMMON = tuple(Fact.model_fields.keys() - {"text"})
+ONLY_OF_FACTS = ("text", "facts", *(set(COMMON) - {"at", "subject"}))
+NOTHING = "give text, facts or turns, one of them and not empty"
 
 
 class MemoryAgent(Agent):
@@ -114,7 +116,11 @@ class MemoryAgent(Agent):
 async def _keep_turns(
     task: Task, memory: "Memory", params: RememberParams, scope: Scope
 ) -> dict[str, Any]:
-    turns = [turn.model_dump(exclude_none=True) for turn in params.turns or ()]
+    only = sorted(name for name in ONLY_OF_FACTS if getattr(params, name) is not None)
+    if only or not params.turns:
+        message = f"a conversation has turns, and no {only[0]}" if only else "there are no turns"
+        raise StepFailed(f"{message}; {NOTHING}", code="memory_params")
+    turns = [turn.model_dump(exclude_none=True) for turn in params.turns]
     more = params.given("at", "subject")
     name = params.id or task.idempotency_key or None
     work = memory.remember_conversation(turns, id=name, scope=scope, **more)
@@ -135,12 +141,13 @@ def _facts(params: RememberParams, given: Any) -> list[Fact]:
     """List what is to be kept; what a fact does not say itself holds as for all of them."""
     common = {name: value for name, value in params.given(*COMMON).items() if value is not None}
     listed = params.facts
+    if listed is not None and params.text is not None:
+        raise StepFailed(f"facts and a text are both given; {NOTHING}", code="memory_params")
     if listed is None:
         listed = [words_of(given) if params.text is None else params.text]
     texts = [fact if isinstance(fact, str) else fact.text for fact in listed]
     if not texts or not all(text.strip() for text in texts):
-        message = "there is nothing to remember; give text, facts or turns, none of them empty"
-        raise StepFailed(message, code="memory_params")
+        raise StepFailed(f"there is nothing to remember; {NOTHING}", code="memory_params")
     facts = [Fact(text=fact) if isinstance(fact, str) else fact for fact in listed]
     return [fact.model_copy(update=_left_open(fact, common)) for fact in facts]
 

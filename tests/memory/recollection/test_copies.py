@@ -3,6 +3,7 @@
 import asyncio
 import json
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -84,13 +85,24 @@ async def test_everything_that_is_remembered_can_move(memory: Memory, tmp_path: 
     episode = await memory.remember_conversation(TALK, id="c")
     await memory.pin(episode.id)
     await memory.remember_run(RunMemory("r", "w", {"a": 1}, {"step": "done"}, "ok"))
+    named = [Turn("ann", f"turn {n}", 5.0, f"m{n}") for n in range(3)]
+    await memory.remember_conversation(named, id="d")
+    [last] = [line["id"] for line in await copied(memory) if line["text"] == "turn 2"]
+    await memory.forget(ids=[last])
+
+    async def join(texts: Sequence[str]) -> str:
+        return "all of it"
+
+    await memory.consolidate(join, older_than=0)
     lines = await copied(memory)
     async with Memory(tmp_path / "other") as other:
-        assert await other.import_(lines) == len(lines) == 8
+        assert await other.import_(lines) == len(lines) == 12
         assert await copied(other) == lines
         [hit, *_] = (await other.recall("boots")).items
         assert hit.item.text == "my boots are yellow"
         assert (await other.remember_conversation(TALK, id="c")).added == 0
+        assert (await other.remember_conversation(named, id="d")).added == 0
+        assert (await other.forget(ids=[episode.id])).derived == 1
 
 
 async def test_one_tenants_copy_gives_another_one_items_of_its_own(memory: Memory) -> None:

@@ -1,0 +1,59 @@
+"""What a recall tells: how good, how different, and why."""
+
+import pytest
+
+from stretto.memory.recollection import Memory, NewItem, Turn
+
+
+async def fill(memory: Memory) -> None:
+    texts = ("red boats sail", "red boats sail home", "red boats sail far", "a red door")
+    await memory.remember_many(NewItem(text) for text in (*texts, "a green field"))
+
+
+async def test_hits_below_the_least_score_are_left_out(memory: Memory) -> None:
+    await fill(memory)
+    every = [each.score for each in (await memory.recall("red boats")).items]
+    assert every == sorted(every, reverse=True)
+    assert len(every) == 4
+    for least in (0.0, every[-1] + 1e-6, 1.0):
+        found = (await memory.recall("red boats", min_score=least)).items
+        assert [each.score for each in found] == [score for score in every if score >= least]
+
+
+async def test_diversity_spreads_the_hits(memory: Memory) -> None:
+    await fill(memory)
+    near = await memory.recall("red boats", k=2)
+    far = await memory.recall("red boats", k=2, diversity=1.0)
+    assert all("boats" in each.item.text for each in near.items)
+    assert near.items[0].item == far.items[0].item
+    assert far.items[1].item.text == "a red door"
+
+
+async def test_a_score_is_explained_by_the_numbers_that_it_is_made_of(memory: Memory) -> None:
+    await memory.remember("red boats sail", importance=1.0)
+    await memory.remember_conversation([Turn("ann", "red boats"), Turn("bot", "which?")], id="c")
+    for recency in (0.0, 1.0):
+        found = (await memory.recall("red boats", recency=recency)).items
+        whys = {each.item.text: each.why for each in found if not each.neighbour}
+        fact, turn = whys["red boats sail"], whys["red boats"]
+        assert (turn.episode > 0, fact.episode, fact.dense) == (True, 0, None)
+        assert (fact.importance, turn.importance) == (pytest.approx(1.05), pytest.approx(1.025))
+        assert (fact.recency > 1, turn.recency > 1) == (recency > 0, recency > 0)
+        for each in found:
+            why = each.why
+            product = why.relevance * why.importance * why.recency * why.scale
+            assert each.score == pytest.approx(product)
+
+
+@pytest.mark.parametrize("query", ["", "?!", " \n", "\ud800", "the of and"])
+async def test_a_question_without_a_word_that_counts_finds_nothing(
+    memory: Memory, query: str
+) -> None:
+    await fill(memory)
+    assert (await memory.recall(query)).items == ()
+
+
+async def test_no_kind_is_no_answer(memory: Memory) -> None:
+    await fill(memory)
+    assert (await memory.recall("red boats", kinds=[])).items == ()
+    assert len((await memory.recall("red boats", kinds="fact")).items) == 4
