@@ -10,7 +10,7 @@ from stretto.memory.backend.protocol import Backend, Engine
 from stretto.memory.backend.types import Point
 from stretto.memory.item import Kind, MemoryItem, Scope, Source
 from stretto.memory.recollection.encoding import Dense, Encoder, said
-from stretto.memory.recollection.episodes import Known, episode_item, read_known, turn_id
+from stretto.memory.recollection.episodes import Known, episode_item, grown, read_known, turn_id
 from stretto.memory.recollection.forms import Episode, Turn, check_text, current_time, seconds
 
 
@@ -108,10 +108,8 @@ def _write(engine: Engine, given: Conversation, adding: _Adding) -> bool:
     if not known.is_same(read_known(engine, given.id, given.scope, adding.names)):
         return False
     engine.upsert(adding.points)
-    if known.held is not None and not known.whole:
-        data = {**known.held.data, "turns": known.size + len(adding.items)}
-        grown = replace(known.held, data=data, updated_at=adding.items[-1].updated_at)
-        engine.set_payload([given.id], grown.fields_as_payload(("data", "updated_at")))
+    if (whole := grown(known, adding.items)) is not None:
+        engine.set_payload([given.id], whole.fields_as_payload(("data", "updated_at")))
     return True
 
 

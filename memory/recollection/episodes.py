@@ -1,6 +1,6 @@
 """What stands for a conversation as a whole, and what is known of its turns."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -16,6 +16,8 @@ HEAD_CHARACTERS = 400
 HEAD_TURNS = 20
 SHORT = 100
 """Turns up to which all of a conversation is encoded anew whenever it grows."""
+REACH = 32
+"""How far back the last two turns of a long conversation are looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +73,15 @@ def read_known(engine: Engine, id: str, scope: Scope, names: Sequence[str | None
     ids = {turn_id(id, name, 0): name for name in names if name}
     held = _held(engine, id)
     if held is not None and held.scope == scope and _grows_little(held, len(names)):
-        place = _number(held, "turns") - 2
-        last = (*turns_of(id).must, Range("position", gte=place))
+        place = next_place((), held)
+        last = (*turns_of(id).must, Range("position", gte=place - REACH))
         turns = sorted(list_items(engine, Filter(last)), key=_place)
-        if [_place(turn) for turn in turns] == [place, place + 1]:
+        if len(turns) > 1 and _place(turns[-1]) < place:
             there = {ids[record.id] for record in engine.retrieve(tuple(ids))}
-            return Known(turns, held, there, whole=False)
+            return Known(turns[-2:], held, there | _left_out(held, ids), whole=False)
     turns, held = read_episode(engine, id)
-    forgotten = {name for id, name in ids.items() if id in _forgotten(held)}
-    return Known(turns, held, {turn.source.message_id for turn in turns} | forgotten)
+    there = {turn.source.message_id for turn in turns}
+    return Known(turns, held, there | _left_out(held, ids))
 
 
 def read_episode(engine: Engine, id: str) -> tuple[list[MemoryItem], MemoryItem | None]:
@@ -90,6 +92,15 @@ def read_episode(engine: Engine, id: str) -> tuple[list[MemoryItem], MemoryItem 
     turns, held = episode_turns(engine, id), _held(engine, id)
     owner = held.scope if held else turns[0].scope if turns else None
     return [turn for turn in turns if turn.scope == owner], held
+
+
+def grown(known: Known, items: Sequence[MemoryItem]) -> MemoryItem | None:
+    """Give what stands for a long conversation with some more turns; None if all is made anew."""
+    if known.held is None or known.whole:
+        return None
+    data: dict[str, Any] = {**known.held.data, "turns": known.size + len(items)}
+    data |= {"next": known.next + len(items)} if "next" in data else {}
+    return replace(known.held, data=data, updated_at=items[-1].updated_at)
 
 
 def episode_item(
@@ -149,8 +160,7 @@ def _grows_little(held: MemoryItem, more: int) -> bool:
     """
     size = _number(held, "turns")
     step = 10 ** (len(str(size + more)) - 2)
-    all_there = "next" not in held.data and more < size
-    return all_there and size >= SHORT and size // step == (size + more) // step
+    return size >= SHORT and more < size and size // step == (size + more) // step
 
 
 def _number(held: MemoryItem | None, name: str) -> int:
@@ -161,6 +171,10 @@ def _number(held: MemoryItem | None, name: str) -> int:
 def _forgotten(held: MemoryItem | None) -> Sequence[str]:
     value: Any = held.data.get("forgotten") if held else None
     return cast("list[str]", value) if isinstance(value, list) else []
+
+
+def _left_out(held: MemoryItem | None, names: Mapping[str, str]) -> set[str | None]:
+    return {name for id, name in names.items() if id in _forgotten(held)}
 
 
 def _place(turn: MemoryItem) -> int:

@@ -144,6 +144,26 @@ async def test_a_forgotten_message_stays_so_when_some_are_told_again(memory: Mem
     assert await texts(memory) == [f"word{n} of the talk" for n in (0, 3, 4)]
 
 
+async def test_a_long_conversation_grows_on_after_some_of_it_was_forgotten(
+    memory: Memory,
+) -> None:
+    talk = [Turn("ann", f"word{n} of the talk", message_id=f"m{n}") for n in range(160)]
+    await memory.remember_conversation(talk[:120], id="c")
+    gone = ["word7 of the talk", "word119 of the talk"]
+    lines = [line async for line in memory.export()]
+    await memory.forget(ids=[line["id"] for line in lines if line["text"] in gone])
+    for size in (121, 122, 160):
+        told = talk[size - 40 : size]
+        await memory.remember_conversation(told, id="c")
+    left = [line async for line in memory.export()]
+    kept = sorted(turn.text for turn in talk if turn.text not in gone)
+    assert sorted(line["text"] for line in left if line["kind"] == "message") == kept
+    [episode] = [line for line in left if line["kind"] == "episode"]
+    assert (episode["data"]["turns"], episode["data"]["next"]) == (158, 160)
+    places = {line["text"]: line["position"] for line in left if line["kind"] == "message"}
+    assert (places["word118 of the talk"], places["word120 of the talk"]) == (118, 120)
+
+
 async def test_the_words_of_a_forgotten_output_do_not_find_its_run(memory: Memory) -> None:
     outputs = {"a": "a marmalade", "b": "some honey"}
     await memory.remember_run(RunMemory("r1", "bake", {}, outputs, "done"))
