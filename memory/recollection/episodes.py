@@ -77,7 +77,7 @@ def read_known(engine: Engine, id: str, scope: Scope, names: Sequence[str | None
         last = (*turns_of(id).must, Range("position", gte=place - REACH))
         turns = sorted(list_items(engine, Filter(last)), key=_place)
         if len(turns) > 1 and _place(turns[-1]) < place:
-            there = {ids[record.id] for record in engine.retrieve(tuple(ids))}
+            there: set[str | None] = {ids[each.id] for each in engine.retrieve(tuple(ids))}
             return Known(turns[-2:], held, there | _left_out(held, ids), whole=False)
     turns, held = read_episode(engine, id)
     there = {turn.source.message_id for turn in turns}

@@ -221,11 +221,11 @@ async def test_each_forgetting_has_a_receipt_of_its_own(memory: Memory, tmp_path
     assert len([*(tmp_path / "memory" / "receipts").iterdir()]) == 20
 
 
-@pytest.mark.parametrize("named", [{"subject": ""}, {"run": " "}])
+@pytest.mark.parametrize(("subject", "run"), [("", "r1"), ("ann", " ")])
 async def test_a_blank_name_does_not_widen_what_is_forgotten(
-    memory: Memory, named: dict[str, str]
+    memory: Memory, subject: str, run: str
 ) -> None:
     await memory.remember("one", subject="ann", source=Source(run_id="r1"))
     with pytest.raises(MemoryFault, match="leave it out"):
-        await memory.forget(**{"subject": "ann", "run": "r1", **named})
+        await memory.forget(subject=subject, run=run)
     assert (await memory.stats()).items == 1

@@ -4,6 +4,7 @@ import asyncio
 import uuid
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -96,11 +97,12 @@ async def test_a_turn_that_names_something_else_as_its_episode_changes_nothing_o
     run = await memory.remember_run(RunMemory("r1", "w", {}, {"step": "an output"}, "the end"))
     before = [line async for line in memory.export()]
     view = memory.within(own)
-    lines = [
-        {"id": str(uuid.uuid4()), "text": "a turn", "created_at": 1.0, "updated_at": 1.0}
-        | {"kind": "message", "episode_id": id, "position": 0, "scope": own.to_payload()}
-        for id in (fact.id, run.id)
+    ids = [str(uuid.uuid4()) for _ in range(2)]
+    lines: list[dict[str, Any]] = [
+        {"id": id, "text": "a turn", "created_at": 1.0, "updated_at": 1.0, "kind": "message"}
+        | {"episode_id": episode, "position": 0, "scope": own.to_payload()}
+        for id, episode in zip(ids, (fact.id, run.id), strict=True)
     ]
     assert await view.import_(lines) == 2
-    assert (await view.forget(ids=[line["id"] for line in lines])).count == 2
+    assert (await view.forget(ids=ids)).count == 2
     assert [line async for line in memory.export()] == before
