@@ -39,12 +39,14 @@ def narrowed(scope: Scope, wanted: Mapping[str, Any]) -> Scope:
         wanted: fields of a scope among other params; None leaves one as it is.
 
     Raises:
-        StepFailed: it asks for another one's memory (``memory_scope``).
+        StepFailed: it asks for another one's memory, or for nobody's (``memory_scope``).
 
     """
-    asked = {name: text_of(wanted[name]) for name in FIELDS if name in wanted}
-    asked = {name: value for name, value in asked.items() if value is not None}
+    asked = {n: text_of(wanted[n]) for n in FIELDS if wanted.get(n) is not None}
     for name, value in asked.items():
+        if value is None:  # to leave it out would show the memory of everybody
+            told = f"the param '{name}' is empty; name somebody, or leave it out"
+            raise StepFailed(told, code="memory_scope")
         held = getattr(scope, name)
         if held is not None and value != held:
             raise StepFailed(

@@ -66,14 +66,18 @@ async def _make_pending(backend: Backend, encoder: Encoder, scope: Scope) -> Non
 
 async def _renew(backend: Backend, encoder: Encoder, items: Sequence[MemoryItem]) -> bool:
     """Store items with new vectors; False when vectors of meaning still cannot be made."""
-    conversations = {i.episode_id for i in items if i.kind == Kind.MESSAGE and i.episode_id}
-    single = [i for i in items if i.kind != Kind.MESSAGE or not i.episode_id]
-    parts = {e.id: await _parts(backend, e.id) for e in single if e.kind == Kind.EPISODE}
-    await renew(backend, await encode(encoder, single, parts))
-    for episode in conversations:
+    for episode in {i.episode_id for i in items if i.kind == Kind.MESSAGE and i.episode_id}:
         await rewrite_conversation(backend, encoder, episode)
-    left = await asyncio.wrap_future(backend.retrieve([item.id for item in items]))
-    return not any(record.payload.get(PENDING) for record in left)
+    waiting = await _still_pending(backend, items)
+    alone = [item for item in items if item.id in waiting]  # also turns that no episode counts
+    parts = {e.id: await _parts(backend, e.id) for e in alone if e.kind == Kind.EPISODE}
+    await renew(backend, await encode(encoder, alone, parts))
+    return not await _still_pending(backend, items)
+
+
+async def _still_pending(backend: Backend, items: Sequence[MemoryItem]) -> set[str]:
+    found = await asyncio.wrap_future(backend.retrieve([item.id for item in items]))
+    return {record.id for record in found if record.payload.get(PENDING)}
 
 
 async def _parts(backend: Backend, episode: str) -> list[str]:

@@ -232,8 +232,10 @@ def test_a_scope_is_narrowed_and_never_changed() -> None:
     scope = Scope(tenant="acme")
     assert narrowed(scope, {"user": 5, "thread": None, "query": "x"}) == Scope("acme", "5")
     assert narrowed(scope, {"tenant": "acme"}) == scope
-    with pytest.raises(StepFailed):
-        narrowed(scope, {"tenant": "other"})
+    for other in ({"tenant": "other"}, {"user": ""}, {"user": {"id": ""}}):
+        with pytest.raises(StepFailed) as failure:
+            narrowed(scope, other)
+        assert failure.value.code == "memory_scope"
 
 
 def test_the_words_of_data_are_its_texts_and_figures() -> None:

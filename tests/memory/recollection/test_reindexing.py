@@ -175,3 +175,19 @@ async def test_what_has_no_vector_yet_gets_it_when_the_embedder_is_back(tmp_path
         await memory.remember_conversation(TALK, id="c")
         await memory.remember_run(RunMemory("r", "w", {}, {"step": "two tyres"}, "fixed", at=5.0))
     assert await dense(tmp_path / "late") == await dense(tmp_path / "always")
+
+
+async def test_a_turn_of_nobodys_conversation_does_not_keep_others_from_their_vectors(
+    tmp_path: Path,
+) -> None:
+    embedder = WordEmbedder()
+    embedder.away = True
+    async with Memory(tmp_path, embedder=embedder) as memory:
+        fact = await memory.remember("a bicycle in the rain")
+        turn = {"id": "00000000-0000-4000-8000-000000000000", "text": "a turn", "kind": "message"}
+        times = {"created_at": 1.0, "updated_at": 1.0}
+        await memory.import_([{**turn, **times, "episode_id": fact.id, "position": 0}])
+    embedder.away = False
+    async with Memory(tmp_path, embedder=embedder) as memory:
+        await memory.sweep()
+        assert (await memory.stats()).dense_pending == 0
