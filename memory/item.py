@@ -8,6 +8,11 @@ from typing import Any, cast
 
 SEPARATOR = "\x1f"
 """Between the segments of a namespace in ``ns_path``; no segment may hold it."""
+TAKES_OVER = "takes_over_at"
+"""The payload's field, since when an item that took the place of another one holds.
+
+One field of its own is much faster to filter by than the two that it is made of.
+"""
 USUAL = 0.5
 """The importance of what nobody says is more or less important than the rest."""
 FLAGS = {"b:true": True, "b:false": False}
@@ -138,6 +143,11 @@ class MemoryItem:
             "kind": self.kind.value,
             "data": json.dumps(self.data, ensure_ascii=False, allow_nan=False),
             "pinned": f"b:{str(self.pinned).lower()}",
+            **(
+                {TAKES_OVER: plain["valid_from"]}
+                if {"supersedes", "valid_from"} <= plain.keys()
+                else {}
+            ),
             **self.scope.to_payload(),
             **self.source.to_payload(),
         }
@@ -146,6 +156,7 @@ class MemoryItem:
         """Give the part of the payload that holds these fields; None removes what was there."""
         whole = self.to_payload()
         part = {name: whole.get(name) for name in names if name != "source"}
+        part |= {TAKES_OVER: whole.get(TAKES_OVER)} if "supersedes" in names else {}
         if "source" in names:
             part |= {name: getattr(self.source, name) for name in SOURCE_FIELDS}
         return part

@@ -4,8 +4,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from stretto.memory.backend.types import Condition, Filter, Match, MatchAny, Missing, Range
-from stretto.memory.item import Scope
+from stretto.memory.backend.types import Condition, Filter, Match, MatchAny, Range
+from stretto.memory.item import TAKES_OVER, Scope
 from stretto.memory.recollection.forms import kind_of
 
 ITEMS = Match("stretto", "item")
@@ -28,7 +28,7 @@ class View:
         """Give the filter of the items that can answer."""
         moment = now if self.as_of is None else self.as_of
         ended = Range("valid_to", lte=moment)
-        return Filter((ITEMS, *self._named()), (ended, _to_come(moment), expired(now)))
+        return Filter((ITEMS, *self._named()), (ended, Range(TAKES_OVER, gt=moment), expired(now)))
 
     def likely(self) -> Filter:
         """Give the filter of the items that can answer unless they have ended or expired.
@@ -44,7 +44,7 @@ class View:
         end, expiry = payload.get("valid_to"), payload.get("expires_at")
         moment = now if self.as_of is None else self.as_of
         ended = end is not None and end <= moment
-        to_come = payload.get("supersedes") and payload.get("valid_from", moment) > moment
+        to_come = payload.get(TAKES_OVER, moment) > moment
         return not (ended or to_come) and (
             expiry is None or expiry > now or payload["pinned"] != "b:false"
         )
@@ -67,11 +67,6 @@ class View:
     def episodes(self) -> Filter:
         """Give the filter of the conversations and runs that they are a part of."""
         return Filter(of_scope(self.scope)[1:])
-
-
-def _to_come(moment: float) -> Filter:
-    """Give the condition for what takes the place of something, but not yet."""
-    return Filter((Range("valid_from", gt=moment),), (Missing("supersedes"),))
 
 
 def of_scope(scope: Scope) -> tuple[Condition, ...]:
