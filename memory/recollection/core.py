@@ -142,6 +142,7 @@ class Core:
     def use(self, encoder: Encoder) -> None:
         """Encode so from now on: all vectors have been made so."""
         if encoder is not self.encoder:
+            self.encoder.retired = True
             self.encoder = encoder
             self.store = CheckedStore(self)
         self._checked = True
@@ -150,11 +151,11 @@ class Core:
     def renewing(self) -> Generator[None]:
         """Let nobody write or ask while all vectors are made anew; then they are checked again."""
         self._refuse_renewing()
-        self._renewing = True
+        self._renewing = self.encoder.retired = True
         try:
             yield
         finally:
-            self._renewing = self._checked = False
+            self._renewing = self._checked = self.encoder.retired = False
 
     def _refuse_renewing(self) -> None:
         if self._renewing:

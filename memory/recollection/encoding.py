@@ -39,6 +39,8 @@ class Encoder:
         self.words = words
         self.embedder = embedder
         self._down_until = 0.0
+        self.retired = False
+        """Whether all vectors are made otherwise by now; what was begun goes on without meaning."""
 
     async def meanings(self, texts: Sequence[str]) -> list[Dense]:
         """Give the vectors of meaning of texts; None where they cannot be made now.
@@ -57,7 +59,7 @@ class Encoder:
         if len(found) != len(texts):
             told = f"the embedder gave {len(found)} vectors for {len(texts)} texts"
             raise MemoryFault(told, code="vector_invalid")
-        return [*found]
+        return [None] * len(texts) if self.retired else [*found]
 
     def pass_over(self, error: Exception) -> None:
         """Leave an embedder that failed alone for a while: until then words are enough.

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -191,3 +192,47 @@ async def test_a_turn_of_nobodys_conversation_does_not_keep_others_from_their_ve
     async with Memory(tmp_path, embedder=embedder) as memory:
         await memory.sweep()
         assert (await memory.stats()).dense_pending == 0
+
+
+class Slow(WordEmbedder):
+    """Answers when it is let."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may, self.asked = threading.Event(), threading.Event()
+        self.may.set()
+
+    def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        self.asked.set()
+        assert self.may.wait(60)
+        return super().embed(texts)
+
+
+class Same(WordEmbedder):
+    """Another embedder, whose vectors are as long."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fingerprint = "same"
+
+    def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        return [[1.0] + [0.0] * (self.dims - 1) for _ in texts]
+
+
+async def test_what_was_being_remembered_meanwhile_gets_the_new_vectors(tmp_path: Path) -> None:
+    slow = Slow()
+    async with Memory(tmp_path, embedder=slow) as memory:
+        await memory.remember("a bicycle")
+        slow.may.clear()
+        slow.asked.clear()
+        writing = asyncio.create_task(memory.remember("a boat"))
+        try:
+            assert await asyncio.to_thread(slow.asked.wait, 60)
+            await memory.reindex(Same())
+        finally:
+            slow.may.set()
+        await writing
+        await memory.sweep()
+        assert (await memory.stats()).dense_pending == 0
+    vectors = await dense(tmp_path)
+    assert vectors["a boat"] == vectors["a bicycle"] == [1.0] + [0.0] * 15
