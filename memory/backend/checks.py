@@ -1,8 +1,10 @@
 """Refusing what no engine can keep, before one sees it, in one sentence each."""
 
+import json
 import math
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from stretto.errors import MemoryFault
 from stretto.memory.backend.types import Point, Query, Sparse
@@ -68,6 +70,21 @@ def check_id(id: str) -> None:
         uuid.UUID(id)
     except (ValueError, AttributeError, TypeError):
         raise MemoryFault(f"'{id}' is not a UUID.", code="point_invalid") from None
+
+
+def check_payload(payload: Mapping[str, Any]) -> None:
+    """Refuse a payload that is not JSON.
+
+    Raises:
+        MemoryFault: ``point_invalid``.
+
+    """
+    try:
+        json.dumps(dict(payload), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise MemoryFault(
+            f"A point has a payload that is not JSON: {error}", code="point_invalid"
+        ) from error
 
 
 def _check_dense(vector: Sequence[float], dims: int | None, where: str) -> None:

@@ -70,6 +70,7 @@ class MemoryFolder:
     ) -> None:
         """Copy the points to a new shard, take it for the old one at once, and remove that one."""
         kept = self.metadata.dims if dims is None else dims or None
+        _remove_others(self.path, self.metadata.shard)  # what a failure may have left
         new = Shard.create(self.path / _next_name(self.metadata.shard), kept)
         try:
             _copy(self.shard, new, transform)
@@ -82,8 +83,10 @@ class MemoryFolder:
             raise
         old, self.shard = self.shard, new
         with named(self.path):
-            old.close()
-            shutil.rmtree(old.path)
+            try:
+                old.close()
+            finally:
+                _remove_others(self.path, new.path.name)
 
     def stats(self) -> Stats:
         """Say how much is kept; bytes are those that take room on the disk."""
@@ -117,9 +120,12 @@ def _open(path: Path, dims: int | None) -> tuple[Metadata, Shard]:
     elif metadata.dims is None and dims:
         metadata = replace(metadata, dims=dims)
         files.write(path, metadata)
-    _remove_others(path, metadata.shard)
     if metadata.shard is not None:
-        return metadata, Shard.load(path / metadata.shard, metadata.dims)
+        shard = Shard.load(path / metadata.shard, metadata.dims)
+        # Only now: when the file is older than the shards, another one holds the points.
+        _remove_others(path, metadata.shard)
+        return metadata, shard
+    _remove_others(path, None)
     shard = Shard.create(path / _next_name(None), metadata.dims)
     metadata = replace(metadata, shard=shard.path.name)
     files.write(path, metadata)

@@ -1,6 +1,5 @@
 """The calls of ``Engine`` on a Qdrant server, for an event loop."""
 
-import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 from uuid import UUID
@@ -201,18 +200,3 @@ class Remote:
         self.collection.name = None
         await self.collection.ensure()
         return await self.line.ask(call, seconds)
-
-
-def check_payload(payload: Any) -> None:
-    """Refuse a payload that is not JSON.
-
-    Raises:
-        MemoryFault: ``point_invalid``.
-
-    """
-    try:
-        json.dumps(payload, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise MemoryFault(
-            f"A point has a payload that is not JSON: {error}", code="point_invalid"
-        ) from error

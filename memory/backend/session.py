@@ -8,17 +8,15 @@ from typing import Any, TypeVar
 from stretto.errors import MemoryFault
 from stretto.memory.backend import metadata as files
 from stretto.memory.backend import rest
-from stretto.memory.backend.checks import check_id, check_points
+from stretto.memory.backend.checks import check_id, check_payload, check_points
 from stretto.memory.backend.pieces import READ_PIECE
 from stretto.memory.backend.protocol import Transform
-from stretto.memory.backend.remote import Remote, check_payload
+from stretto.memory.backend.remote import Remote
 from stretto.memory.backend.spool import Spool, Write
 from stretto.memory.backend.types import Filter, Point, Stats
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
-NEVER = ("memory_failed", "memory_missing")
-"""Faults of a spooled write that would come again however often it is tried."""
 
 
 class Session:
@@ -73,12 +71,12 @@ class Session:
         """Do the writes that wait; what the server will never take is put aside."""
         if not self.spool.waiting():
             return
-        with self.spool.locked():
+        async with self.spool.lock():
             for write in self.spool.read():
                 try:
                     await self.remote.perform(write)
                 except MemoryFault as fault:
-                    if fault.code not in NEVER:
+                    if fault.code != "memory_refused":
                         raise
                     logger.warning("a write is put aside in %s: %s", self.spool.rejected, fault)
                     self.spool.reject(write)

@@ -16,7 +16,7 @@ import qdrant_edge as qe
 
 from stretto.errors import MemoryFault
 from stretto.memory.backend import schema, translate
-from stretto.memory.backend.checks import check_points
+from stretto.memory.backend.checks import check_payload, check_points
 from stretto.memory.backend.faults import check_room, fault, named
 from stretto.memory.backend.pieces import READ_PIECE, pieces
 from stretto.memory.backend.reading import ShardReader
@@ -137,6 +137,7 @@ class Shard(ShardReader):
 
     def set_payload(self, ids: Sequence[str], payload: Mapping[str, Any]) -> None:
         """Set these fields, or drop those that are None, on the points that exist."""
+        check_payload(payload)
         # The engine refuses all of them when one does not exist.
         which = self.existing(ids)
         self.payloads.drop(which)

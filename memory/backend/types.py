@@ -150,7 +150,7 @@ class Stats:
     bytes_on_disk: int | None
     """None for a server, which does not tell."""
     deleted: int | None
-    """Points deleted or replaced in this process since the last ``compact``; None for a server."""
+    """Points deleted in this process since the last ``compact``; None for a server."""
     location: str
     """Folder or URL."""
     spooled: int = 0

@@ -207,6 +207,11 @@ def test_setting_a_payload_merges_and_skips_points_that_do_not_exist(backend: Ba
     [record] = backend.retrieve([ident(1)]).result()
     assert (record.payload["seen"], record.payload["kind"]) == (2, "b")
     assert backend.count(None).result() == 2
+    for value in (float("nan"), b"bytes", object()):
+        error = backend.set_payload([ident(1)], {"seen": value}).exception()
+        assert isinstance(error, MemoryFault)
+        assert error.code == "point_invalid"
+    assert backend.retrieve([ident(1)]).result() == [record]
 
 
 @pytest.mark.parametrize(

@@ -335,6 +335,30 @@ def files_with(folder: Path, text: str) -> list[Path]:
     return [path for path in paths if any(n in path.read_bytes() for n in needles)]
 
 
+def test_what_a_rebuild_could_not_remove_the_next_one_removes(tmp_path: Path) -> None:
+    backend = begin(tmp_path)
+    left = tmp_path / "shard-0"
+    left.mkdir()
+    (left / "points").write_text("what was deleted")
+    backend.rebuild().result()
+    assert not left.exists()
+    backend.close()
+
+
+def test_metadata_older_than_the_shards_costs_no_points(tmp_path: Path) -> None:
+    backend = begin(tmp_path, 5)
+    older = (tmp_path / "memory.json").read_bytes()
+    backend.rebuild().result()
+    backend.close()
+    newer = (tmp_path / "memory.json").read_bytes()
+    (tmp_path / "memory.json").write_bytes(older)
+    assert fault_of(EdgeBackend(tmp_path)).code == "memory_corrupt"
+    (tmp_path / "memory.json").write_bytes(newer)
+    again = EdgeBackend(tmp_path)
+    assert again.count(None).result() == 5
+    again.close()
+
+
 def test_what_a_rebuild_or_a_beginning_left_half_done_is_removed(tmp_path: Path) -> None:
     begin(tmp_path, 3).close()
     half = tmp_path / "shard-2"
