@@ -1,5 +1,6 @@
 """The collection of memory on a Qdrant server: made on first use, replaced behind an alias."""
 
+import asyncio
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -27,6 +28,7 @@ class Collection:
         self.name: str | None = None
         self.dims = dims
         self.values: dict[str, Any] = {}
+        self._turn = asyncio.Lock()
 
     async def ensure(self) -> None:
         """Find the collection, or make it; costs nothing once it is known.
@@ -37,6 +39,11 @@ class Collection:
         """
         if self.name is not None:
             return
+        async with self._turn:
+            if self.name is None:
+                await self._find()
+
+    async def _find(self) -> None:
         await self._check_version()
         aliases = await self._line.ask(lambda c: c.get_aliases())
         found = (a.collection_name for a in aliases.aliases if a.alias_name == self.alias)
@@ -49,10 +56,18 @@ class Collection:
 
     async def create(self, name: str, dims: int | None, values: Mapping[str, Any]) -> None:
         """Make a collection with all its indexes; what half of it is there already stays."""
-        if not await self._line.ask(lambda c: c.collection_exists(name)):
-            await self._make(name, dims, values)
+        if not await self._exists(name):
+            try:
+                await self._make(name, dims, values)
+            except MemoryFault:
+                # Another process may have made it at the same moment.
+                if not await self._exists(name):
+                    raise
         for field in (*schema.KEYWORDS, *schema.FLOATS):
             await self._index(name, field)
+
+    async def _exists(self, name: str) -> bool:
+        return await self._line.ask(lambda c: c.collection_exists(name))
 
     async def _make(self, name: str, dims: int | None, values: Mapping[str, Any]) -> None:
         dense = models.VectorParams(size=dims or 1, distance=models.Distance.COSINE)

@@ -118,6 +118,11 @@ class Line:
                 f"The Qdrant server at {self.url} does not have what was asked for: {error}",
                 code="memory_missing",
             )
+        if status < 500:
+            return MemoryFault(
+                f"The Qdrant server at {self.url} does not take this: {error}",
+                code="memory_refused",
+            )
         return self._failed(f"{status}: {error}")
 
     def _failed(self, detail: str) -> MemoryFault:

@@ -6,16 +6,18 @@ them. Writes of one process keep their order; while the server is away they wait
 
 import os
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from contextlib import AbstractContextManager
 from pathlib import Path
 from threading import Lock
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from anyio import to_thread
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from pydantic import SecretStr
 
+from stretto.errors import ConfigurationError
 from stretto.memory.backend.line import Line
 from stretto.memory.backend.protocol import Engine, Page, Transform
 from stretto.memory.backend.remote import Remote
@@ -40,9 +42,18 @@ class Connection:
         )
         self.portal = self._manager.__enter__()
         self.session = self.portal.call(opening)
+        self._asked: set[Future[Any]] = set()
+
+    def submit(self, call: Callable[[Session], Coroutine[Any, Any, T]]) -> Future[T]:
+        """Make a call, which ``close`` waits for."""
+        future = self.portal.start_task_soon(call, self.session)
+        self._asked.add(future)
+        future.add_done_callback(self._asked.discard)
+        return future
 
     def close(self) -> None:
         """Wait for what was asked for, hang up, and end the thread."""
+        wait(self._asked.copy())
         self.portal.call(self._finish)
         self._manager.__exit__(None, None, None)
 
@@ -78,7 +89,11 @@ class ServerBackend:
             pause: seconds to leave the server alone after it was not reached.
             spool_limit: bytes of writes that may wait.
 
+        Raises:
+            ConfigurationError: the address is none.
+
         """
+        _check_url(url)
         self.url = url
         self._folder = folder.expanduser().absolute()
         self._api_key = api_key
@@ -136,8 +151,7 @@ class ServerBackend:
 
         async def run(session: Session) -> T:
             await session.reach()
-            twin = Twin(session, self._connected().portal)
-            return await to_thread.run_sync(work, twin)
+            return await to_thread.run_sync(work, Twin(session))
 
         return self._write(run)
 
@@ -189,23 +203,34 @@ class ServerBackend:
         return self._submit(run)
 
     def _submit(self, call: Callable[[Session], Coroutine[Any, Any, T]]) -> Future[T]:
-        if self._closed:
-            refused: Future[T] = Future()
-            refused.set_exception(closed())
-            return refused
-        connection = self._connected()
-        return connection.portal.start_task_soon(call, connection.session)
-
-    def _connected(self) -> Connection:
         if self._pid != os.getpid():
             self._lock, self._connection, self._pid = Lock(), None, os.getpid()
         with self._lock:
+            if self._closed:
+                refused: Future[T] = Future()
+                refused.set_exception(closed())
+                return refused
             if self._connection is None:
                 self._connection = Connection(self._open)
-            return self._connection
+            return self._connection.submit(call)
 
     def _open(self) -> Session:
         line = Line(self.url, self._api_key, self._on_degraded, self._pause)
         return Session(
             Remote(line, self._collection, self._dims), Spool(self._folder, self._spool_limit)
+        )
+
+
+def _check_url(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        # The client would drop a name and a password, and they would be told in messages.
+        fits = parts.scheme in ("http", "https") and parts.hostname and parts.username is None
+        _ = parts.port
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ConfigurationError(
+            "QDRANT_URL is no address of a Qdrant server; give it as http://host:6333 or "
+            "https://host:6333, and the key as QDRANT_API_KEY."
         )

@@ -1,12 +1,11 @@
 """Writes that wait on disk for a Qdrant server to come back, one JSON line each."""
 
 import os
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
-from filelock import FileLock
+from filelock import AsyncFileLock, BaseAsyncFileLock, FileLock
 from pydantic import BaseModel, ValidationError
 from qdrant_client import models
 
@@ -41,14 +40,9 @@ class Spool:
         self.rejected = folder / "spool.rejected.jsonl"
         self._limit = limit
 
-    @contextmanager
-    def locked(self) -> Generator[None]:
-        """Keep other processes off the file."""
-        with named(self.path.parent):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.path.with_suffix(".lock"), thread_local=False)
-        with lock:
-            yield
+    def lock(self) -> BaseAsyncFileLock:
+        """Give what keeps other processes off the file, and lets the event loop go on meanwhile."""
+        return AsyncFileLock(self._lock_path(), thread_local=False, run_in_executor=False)
 
     def append(self, write: Write) -> None:
         """Keep a write durably.
@@ -58,7 +52,7 @@ class Spool:
 
         """
         line = write.model_dump_json(exclude_defaults=True).encode() + b"\n"
-        with self.locked(), named(self.path.parent):
+        with named(self.path.parent), FileLock(self._lock_path()):
             size = self.path.stat().st_size if self.path.exists() else 0
             if size + len(line) > self._limit:
                 raise fault(
@@ -98,6 +92,11 @@ class Spool:
         with named(self.path.parent):
             self.path.unlink(missing_ok=True)
 
+    def _lock_path(self) -> Path:
+        with named(self.path.parent):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        return self.path.with_suffix(".lock")
+
     def _parse(self, line: bytes) -> Write:
         try:
             return Write.model_validate_json(line)
@@ -110,12 +109,23 @@ class Spool:
 
 def _append(path: Path, line: bytes) -> None:
     """Add a line durably; where it cannot be added whole, leave the file as it was."""
-    with path.open("ab") as file:
-        whole = file.tell()
+    with path.open("a+b") as file:
+        whole = _whole(file)
         try:
+            file.truncate(whole)
             file.write(line)
             file.flush()
             os.fsync(file.fileno())
         except OSError:
             os.truncate(path, whole)
             raise
+
+
+def _whole(file: BinaryIO) -> int:
+    """Give where the whole lines end; behind them may be one that was cut off by a crash."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(size - 1, 0))
+    if file.read(1) in (b"", b"\n"):
+        return size
+    file.seek(0)
+    return sum(len(line) for line in file if line.endswith(b"\n"))

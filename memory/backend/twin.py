@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from anyio.from_thread import BlockingPortal
+from anyio import from_thread
 
 from stretto.memory.backend.protocol import Page
 from stretto.memory.backend.session import Session
@@ -13,22 +13,21 @@ from stretto.memory.backend.types import Filter, Order, Point, Query, Record
 class Twin:
     """The calls of ``Engine``; the session's lock is held for all of them."""
 
-    def __init__(self, session: Session, portal: BlockingPortal) -> None:
-        """Call ``session`` through ``portal``."""
+    def __init__(self, session: Session) -> None:
+        """Call ``session`` from a thread that its event loop started."""
         self._session = session
-        self._portal = portal
 
     def upsert(self, points: Sequence[Point]) -> None:
         """Write points, each in place of the one with its id."""
-        self._portal.call(self._session.upsert, points)
+        from_thread.run(self._session.upsert, points)
 
     def retrieve(self, ids: Sequence[str], with_vectors: bool = False) -> list[Record]:
         """Give the points that exist, in the order of ``ids``."""
-        return self._portal.call(self._session.remote.retrieve, ids, with_vectors)
+        return from_thread.run(self._session.remote.retrieve, ids, with_vectors)
 
     def query(self, queries: Sequence[Query]) -> list[list[Record]]:
         """Answer several queries at once, each with its nearest points first."""
-        return self._portal.call(self._session.remote.query, queries)
+        return from_thread.run(self._session.remote.query, queries)
 
     def scroll(
         self,
@@ -40,21 +39,21 @@ class Twin:
     ) -> Page:
         """Give one page and the cursor of the next one, None after the last."""
         scroll = self._session.remote.scroll
-        page: Page = self._portal.call(scroll, filter, limit, cursor, order, with_vectors)
+        page: Page = from_thread.run(scroll, filter, limit, cursor, order, with_vectors)
         return page
 
     def count(self, filter: Filter | None) -> int:
         """Count exactly."""
-        return self._portal.call(self._session.remote.count, filter)
+        return from_thread.run(self._session.remote.count, filter)
 
     def facet(self, field: str, filter: Filter | None, limit: int) -> list[tuple[str, int]]:
         """Give the values of an indexed keyword field and how many points have each."""
-        return self._portal.call(self._session.remote.facet, field, filter, limit)
+        return from_thread.run(self._session.remote.facet, field, filter, limit)
 
     def delete(self, which: Sequence[str] | Filter) -> int:
         """Delete points by id or filter and say how many there were."""
-        return self._portal.call(self._session.delete, which)
+        return from_thread.run(self._session.delete, which)
 
     def set_payload(self, ids: Sequence[str], payload: Mapping[str, Any]) -> None:
         """Set these fields, or drop those that are None, on the points that exist."""
-        self._portal.call(self._session.set_payload, ids, payload)
+        from_thread.run(self._session.set_payload, ids, payload)

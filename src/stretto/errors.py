@@ -119,6 +119,7 @@ class MemoryFault(StrettoError, RuntimeError):
             "memory_full",
             "memory_locked",
             "memory_newer",
+            "memory_refused",
             "memory_unreachable",
             "embedder_failed",
             "memory_missing",

@@ -4,11 +4,13 @@ import json
 import subprocess
 import sys
 import textwrap
+import threading
 import uuid
 from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 from pydantic import SecretStr
 from qdrant_client import QdrantClient
 
@@ -250,11 +252,98 @@ def test_a_write_the_server_never_takes_is_put_aside(
     backend.upsert([point(1)]).result()
     backend.upsert([point(2)]).result()
     server.start()
-    server.faults.append(500)
+    server.faults.append(400)
     backend.upsert([point(3)]).result()
     assert numbers(backend) == [2, 3]
     aside = json.loads((tmp_path / "spool.rejected.jsonl").read_text())
     assert aside["points"][0]["payload"] == {"n": 1}
+
+
+@pytest.mark.parametrize("faults", [[500], [404, 404], [401]])
+def test_a_write_that_waits_goes_on_waiting_while_the_server_is_not_well(
+    backend: ServerBackend, server: QdrantServer, tmp_path: Path, faults: list[int]
+) -> None:
+    backend.count(None).result()
+    server.stop()
+    backend.upsert([point(1)]).result()
+    server.start()
+    server.faults.extend(faults)
+    assert fault_of(backend.upsert([point(2)])).degrades
+    backend.upsert([point(3)]).result()
+    assert numbers(backend) == [1, 3]
+    assert not (tmp_path / "spool.rejected.jsonl").exists()
+
+
+def test_a_write_behind_one_that_was_cut_off_is_not_lost(
+    backend: ServerBackend, server: QdrantServer, tmp_path: Path
+) -> None:
+    backend.count(None).result()
+    server.stop()
+    backend.upsert([point(1)]).result()
+    with (tmp_path / "spool.jsonl").open("a") as file:
+        file.write('{"op": "upsert", "points": [{"id"')
+    backend.upsert([point(2)]).result()
+    server.start()
+    backend.upsert([point(3)]).result()
+    assert numbers(backend) == [1, 2, 3]
+
+
+def test_reads_go_on_while_another_process_does_the_writes_that_wait(
+    backend: ServerBackend, server: QdrantServer, tmp_path: Path
+) -> None:
+    backend.count(None).result()
+    server.stop()
+    backend.upsert([point(1)]).result()
+    server.start()
+    with FileLock(tmp_path / "spool.lock"):
+        assert backend.count(None).result() == 0  # and it begins to catch up
+        assert backend.count(None).result(timeout=10) == 0
+    backend.upsert([point(2)]).result()
+    assert numbers(backend) == [1, 2]
+
+
+def test_many_first_calls_at_once_make_one_collection(backend: ServerBackend) -> None:
+    counts = [backend.count(None) for _ in range(10)]
+    assert [count.result() for count in counts] == [0] * 10
+
+
+def test_closing_waits_for_what_was_asked_for(tmp_path: Path, server: QdrantServer) -> None:
+    backend = ServerBackend(tmp_path, server.url)
+    backend.upsert([point(n) for n in range(50)]).result()
+    pages = [backend.scroll(None, 100) for _ in range(30)]
+    backend.close()
+    assert [len(page.result()[0]) for page in pages] == [50] * 30
+
+
+def test_work_that_waits_while_the_backend_closes_is_done_on_its_one_thread(
+    tmp_path: Path, server: QdrantServer
+) -> None:
+    before = {*threading.enumerate()}
+    backend = ServerBackend(tmp_path, server.url)
+    go_on = threading.Event()
+    first = backend.atomic(lambda _: go_on.wait())
+    second = backend.atomic(lambda engine: engine.count(None))
+    closing = threading.Thread(target=backend.close)
+    closing.start()
+    while not isinstance(error := backend.count(None).exception(), MemoryFault):
+        pass
+    assert error.code == "memory_closed"
+    go_on.set()
+    assert (first.result(), second.result()) == (True, 0)
+    closing.join()
+    assert [
+        t for t in threading.enumerate() if t.name == "stretto-memory" and t not in before
+    ] == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["localhost:6333", "http://", "http://[::1", "http://h:99999", "ftp://h", "https://u:pw@h"],
+)
+def test_an_address_that_is_none_is_refused_and_not_told(tmp_path: Path, url: str) -> None:
+    with pytest.raises(ConfigurationError, match="QDRANT_URL") as refused:
+        open_backend(tmp_path, url)
+    assert "pw" not in str(refused.value)
 
 
 def test_the_spool_is_bounded(tmp_path: Path) -> None:
