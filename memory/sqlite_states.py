@@ -20,7 +20,7 @@ class SqliteStates(SqliteStore):
         LangGraph takes a step for each, and two processes at once, or one that dies in the middle,
         would leave a file that nobody can open.
         """
-        with self._whole("BEGIN IMMEDIATE"):
+        with self._whole():
             create = "CREATE TABLE IF NOT EXISTS store_migrations (v INTEGER PRIMARY KEY)"
             self.conn.execute(create)
             (done,) = self.conn.execute("SELECT count(*) FROM store_migrations").fetchone()
@@ -34,13 +34,15 @@ class SqliteStates(SqliteStore):
         """Open a transaction that is taken back when something in it fails."""
         if not self.is_setup:
             self.setup()
-        with self._whole("BEGIN"):
+        with self._whole():
             yield self.conn.cursor()
 
     @contextmanager
-    def _whole(self, begin: str) -> Generator[None]:
+    def _whole(self) -> Generator[None]:
         with self.lock:
-            self.conn.execute(begin)
+            # One that reads first and then writes would fail at once when another process has
+            # written in between; this one waits for its turn.
+            self.conn.execute("BEGIN IMMEDIATE")
             try:
                 yield
                 self.conn.execute("COMMIT")
