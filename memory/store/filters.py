@@ -27,29 +27,36 @@ _ORDERS: Final[dict[str, Callable[[Any, Any], bool]]] = {
 _OPERATORS: Final = frozenset({"$eq", "$ne", *_ORDERS})
 
 
-def check(wanted: Any) -> None:
+def check(entries: Mapping[Any, Any]) -> None:
     """Check a filter before anything is done with it.
 
     Args:
-        wanted: the filter, or a part of one.
+        entries: the filter, or a part of one that wants entries.
 
     Raises:
         InputInvalid: a key is no text, or an operator does not exist.
 
     """
-    if not isinstance(wanted, Mapping):
-        return
-    for key in cast("Mapping[object, Any]", wanted):
+    for key in entries:
         if not isinstance(key, str):
             raise InputInvalid(f"a filter has the key {key!r}; keys are text")
-    given = cast("Mapping[str, Any]", wanted)
-    if not _is_operation(given):
-        for part in given.values():
-            check(part)
-    elif unknown := given.keys() - _OPERATORS:
-        raise InputInvalid(
-            f"a filter knows no operator {min(unknown)!r}; use {', '.join(sorted(_OPERATORS))}"
-        )
+    for part in entries.values():
+        if not isinstance(part, Mapping):
+            continue
+        given = cast("Mapping[Any, Any]", part)
+        unknown = given.keys() - _OPERATORS
+        if not _is_operation(given):
+            check(given)
+        elif unknown:
+            raise InputInvalid(
+                f"a filter knows no operator {min(map(str, unknown))!r}; "
+                f"use {', '.join(sorted(_OPERATORS))}"
+            )
+
+
+def fits(value: Mapping[str, Any], entries: Mapping[str, Any]) -> bool:
+    """Say whether a value has, besides others, all entries that a filter wants."""
+    return all(matches(value.get(key), part) for key, part in entries.items())
 
 
 def matches(value: Any, wanted: Any) -> bool:
@@ -65,9 +72,7 @@ def matches(value: Any, wanted: Any) -> bool:
         parts = cast("Mapping[str, Any]", wanted)
         if _is_operation(parts):
             return all(_holds(value, name, bound) for name, bound in parts.items())
-        return isinstance(value, Mapping) and all(
-            matches(cast("Mapping[str, Any]", value).get(key), part) for key, part in parts.items()
-        )
+        return isinstance(value, Mapping) and fits(cast("Mapping[str, Any]", value), parts)
     if isinstance(wanted, (list, tuple)):
         items = cast("Sequence[Any]", wanted)
         return _is_list(value, len(items)) and all(map(matches, value, items))
@@ -182,8 +187,8 @@ def _comparable(value: Any, bound: Any) -> bool:
     return any(isinstance(value, kind) and isinstance(bound, kind) for kind in (str, (int, float)))
 
 
-def _is_operation(part: Mapping[str, Any]) -> bool:
-    return any(key.startswith("$") for key in part)
+def _is_operation(part: Mapping[Any, Any]) -> bool:
+    return any(str(key).startswith("$") for key in part)
 
 
 def _is_list(value: Any, length: int) -> bool:

@@ -22,7 +22,7 @@ from stretto.memory.store.batch import Batch, Clock, Get
 from stretto.memory.store.filters import check, mirrored
 from stretto.memory.store.search import Search, Using, Vector
 from stretto.memory.store.texts import WHOLE, texts_of
-from stretto.memory.store.values import MINUTE, Put, exact_json, id_of
+from stretto.memory.store.values import MINUTE, Put, check_unicode, exact_json, id_of
 
 Retrieval = Literal["hybrid", "lexical", "dense"]
 KINDS: Final[dict[Retrieval, tuple[Using, ...]]] = {
@@ -109,6 +109,8 @@ class Preparing:
                 batch.searches[batch.size] = self._search(op)
             case ListNamespacesOp():
                 _check_page(op.limit, op.offset)
+                for condition in op.match_conditions or ():
+                    check_unicode(condition.path)
                 batch.lists[batch.size] = op
             case PutOp():
                 put = self._put(op)
@@ -118,7 +120,8 @@ class Preparing:
 
     def _search(self, op: SearchOp) -> Search:
         _check_page(op.limit, op.offset)
-        check(op.filter)
+        check_unicode(op.namespace_prefix)
+        check(op.filter or {})
         vectors: dict[Using, Vector] = {}
         if op.query and "lex" in self._kinds:
             words = self._encoder.encode_query(op.query)

@@ -13,6 +13,8 @@ from stretto.memory.backend.types import Condition, Filter, HasId, MatchAny, Que
 from stretto.memory.store.search import VALUES, VALUES_AND_PARTS, Found, Search, Using
 
 FIRST_LOOK: Final = 16
+FURTHEST_LOOK: Final = 1_000_000
+"""At first; a limit may be any number, also one that the engine cannot count to."""
 HALF: Final = 3.0
 """The BM25 score that counts as 0.5."""
 
@@ -54,7 +56,7 @@ def ranked(engine: Engine, search: Search, now: float | None) -> list[Found]:
     """
     if not search.vectors:
         return []
-    looked = max(FIRST_LOOK, 2 * len(search.kinds) * search.end)
+    looked = min(max(FIRST_LOOK, 2 * len(search.kinds) * search.end), FURTHEST_LOOK)
     while True:
         asked: dict[Using, Query] = {
             using: _query(search, using, now, looked) for using in search.vectors

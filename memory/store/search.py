@@ -15,7 +15,7 @@ from stretto.memory.backend.types import (
     Record,
     Sparse,
 )
-from stretto.memory.store.filters import matches, pushed
+from stretto.memory.store.filters import fits, pushed
 from stretto.memory.store.paths import join
 from stretto.memory.store.values import PART, VALUE, value_of
 
@@ -43,7 +43,7 @@ class Search:
 
     def keeps(self, record: Record) -> bool:
         """Say whether the filter takes a value, exactly."""
-        return not self.op.filter or matches(value_of(record), self.op.filter)
+        return not self.op.filter or fits(value_of(record), self.op.filter)
 
     def filter(self, kind: Condition, now: float | None, *more: Condition) -> Filter:
         """Give what the engine is asked for; what expired by ``now`` is left out, unless None."""

@@ -41,12 +41,23 @@ class Put:
 
 def id_of(namespace: Namespace, key: str) -> str:
     """Give the id of the point that holds a value."""
+    check_unicode((*namespace, key))
     # A label holds no NUL, so this text has one reading.
+    return str(uuid.uuid5(_IDS, f"{join(namespace)}\x00{key}"))
+
+
+def check_unicode(labels: Sequence[str]) -> None:
+    """Refuse halves of characters, which the engine cannot find again.
+
+    Raises:
+        InputInvalid: a label or key has one.
+
+    """
     try:
-        return str(uuid.uuid5(_IDS, f"{join(namespace)}\x00{key}"))
+        "".join(labels).encode()
     except UnicodeEncodeError as error:
         raise InputInvalid(
-            f"{(*namespace, key)!r} is no valid text: {error.reason}; give it as Unicode"
+            f"{(*labels,)!r} is no valid text: {error.reason}; give it as Unicode"
         ) from error
 
 

@@ -16,7 +16,13 @@ ITEMS: dict[str, dict[str, Any]] = {
     "b": {"color": "green", "price": 20.5, "on": False, "tags": ["new", "hot"], "size": {"w": 1}},
     "c": {"color": "blue", "price": -3, "on": True, "tags": [], "size": {"w": 3, "x-y": {"1": 0}}},
     "d": {"color": None, "user.name": "O'Brien", 'quo"te': 1, "since": "2024-05-01", "": "empty"},
-    "e": {"since": "2023-11-30", "price": 2**53 + 1, "color": "b:true", "note": "x" * 300},
+    "e": {
+        "since": "2023-11-30",
+        "price": 2**53 + 1,
+        "color": "b:true",
+        "note": "x" * 300,
+        "$ref": "x",
+    },
 }
 FILTERS: list[tuple[dict[str, Any], str]] = [
     ({}, "abcde"),
@@ -57,6 +63,8 @@ FILTERS: list[tuple[dict[str, Any], str]] = [
     ({"color": "b:true"}, "e"),
     ({"color": True}, ""),
     ({"note": "x" * 300}, "e"),
+    ({"$ref": "x"}, "e"),
+    ({"$eq": "x"}, ""),
     ({"note": "x" * 299}, ""),
     ({"color": "red' OR '1'='1"}, ""),
     ({"color": "red\x00"}, ""),

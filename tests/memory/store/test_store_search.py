@@ -1,6 +1,7 @@
 """Searches: pages, words, meaning, and what fills the end."""
 
 import random
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -55,6 +56,13 @@ def test_a_search_gives_ten_unless_told_otherwise(store: BaseStore) -> None:
     assert len(keys(store, limit=100)) == 25
     assert len(keys(store, limit=10, offset=20)) == 5
     assert keys(store, limit=0) == keys(store, offset=25) == []
+
+
+@pytest.mark.parametrize("query", [None, "one"])
+def test_a_limit_may_be_any_number(qdrant: BaseStore, query: str | None) -> None:
+    qdrant.put(NOTES, "k", {"text": "one"})
+    assert [item.key for item in qdrant.search(NOTES, query=query, limit=sys.maxsize)] == ["k"]
+    assert qdrant.search(NOTES, query=query, offset=sys.maxsize) == []
 
 
 def test_pages_make_up_the_whole(store: BaseStore) -> None:
@@ -367,6 +375,10 @@ def test_ten_megabytes_are_kept_and_found_by_how_they_begin(qdrant: BaseStore) -
 def test_text_that_is_no_unicode_is_no_name(qdrant: BaseStore) -> None:
     with pytest.raises(InputInvalid, match="Unicode"):
         qdrant.put(NOTES, "\ud83d", {})
+    with pytest.raises(InputInvalid, match="Unicode"):
+        qdrant.search(("\ud83d",))
+    with pytest.raises(InputInvalid, match="Unicode"):
+        qdrant.list_namespaces(prefix=("\ud83d",))
 
 
 async def embed_asynchronously(texts: Sequence[str]) -> list[list[float]]:
