@@ -6,8 +6,6 @@ from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any, cast
 
-SEPARATOR = "\x1f"
-"""Between the segments of a namespace in ``ns_path``; no segment may hold it."""
 TAKES_OVER = "takes_over_at"
 """The payload's field, since when an item that took the place of another one holds.
 
@@ -43,10 +41,6 @@ class Scope:
         """Give one ``field=value`` per field that is set, in field order; ("memory",) for none."""
         parts = tuple(f"{name}={value}" for name, value in self.to_payload().items())
         return parts or ("memory",)
-
-    def path(self) -> str:
-        """Give the namespace as it stands in a payload."""
-        return SEPARATOR.join(self.namespace())
 
     def to_payload(self) -> dict[str, str]:
         """Give the fields that are set."""
@@ -135,19 +129,16 @@ class MemoryItem:
         """
         named = ((name, getattr(self, name)) for name in PLAIN)
         plain = {name: value for name, value in named if value is not None}
+        if {"supersedes", "valid_from"} <= plain.keys():
+            plain[TAKES_OVER] = plain["valid_from"]
+        if self.data:
+            plain["data"] = json.dumps(self.data, ensure_ascii=False, allow_nan=False)
         return {
             "stretto": "item",
-            "ns_path": self.scope.path(),
             **plain,
             "text": self.text,
             "kind": self.kind.value,
-            "data": json.dumps(self.data, ensure_ascii=False, allow_nan=False),
             "pinned": f"b:{str(self.pinned).lower()}",
-            **(
-                {TAKES_OVER: plain["valid_from"]}
-                if {"supersedes", "valid_from"} <= plain.keys()
-                else {}
-            ),
             **self.scope.to_payload(),
             **self.source.to_payload(),
         }
@@ -178,7 +169,7 @@ class MemoryItem:
             source=Source(*map(payload.get, SOURCE_FIELDS)),
             kind=Kind(payload["kind"]),
             text=payload["text"],
-            data=json.loads(payload["data"]),
+            data=json.loads(payload.get("data", "{}")),
             pinned=FLAGS[payload["pinned"]],
             **plain,
         )

@@ -56,7 +56,6 @@ def point(number: int) -> Point:
     tenant = f"t{_tenant()}"
     payload: dict[str, Any] = {
         "stretto": "item",
-        "ns_path": f"tenant={tenant}",
         "tenant": tenant,
         "kind": "fact",
         "created_at": float(number),

@@ -5,9 +5,9 @@ is counted by has one; a filter on any other field works without.
 """
 
 COLLECTION = "stretto_memory"
-TENANT = "ns_path"
+TENANT = "tenant"
 KEYWORDS = (
-    TENANT,
+    "ns_path",
     "ns_prefixes",
     "ns_suffixes",
     "stretto",
@@ -17,11 +17,11 @@ KEYWORDS = (
     "subject",
     "episode_id",
     "run_id",
-    "tenant",
+    TENANT,
     "user",
     "thread",
     "content_hash",
 )
-FLOATS = ("created_at", "updated_at", "valid_to", "expires_at", "position")
+FLOATS = ("updated_at", "valid_to", "expires_at", "position")
 SPARSE = ("lex", "lex_ep")
 DENSE = "dense"

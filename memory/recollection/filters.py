@@ -4,8 +4,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from stretto.memory.backend.types import Condition, Filter, Match, MatchAny, Range
-from stretto.memory.item import TAKES_OVER, Scope
+from stretto.memory.backend.types import Condition, Filter, Match, MatchAny, Missing, Range
+from stretto.memory.item import SCOPE_FIELDS, TAKES_OVER, Scope
 from stretto.memory.recollection.forms import kind_of
 
 ITEMS = Match("stretto", "item")
@@ -72,6 +72,12 @@ class View:
 def of_scope(scope: Scope) -> tuple[Condition, ...]:
     """Give the conditions for the items of a scope, and of all narrower ones."""
     return (ITEMS, *(Match(name, value) for name, value in scope.to_payload().items()))
+
+
+def exactly(scope: Scope) -> tuple[Condition, ...]:
+    """Give the conditions for the items of a scope, and of no narrower one."""
+    unset = (Missing(name) for name in SCOPE_FIELDS if getattr(scope, name) is None)
+    return (*of_scope(scope), *unset)
 
 
 def expired(now: float) -> Filter:

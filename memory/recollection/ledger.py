@@ -12,7 +12,7 @@ from stretto.memory.backend.protocol import Engine
 from stretto.memory.backend.types import Condition, Filter, Match, MatchAny, Missing
 from stretto.memory.item import USUAL, MemoryItem
 from stretto.memory.recollection.drafts import content_hash, same_source, slot
-from stretto.memory.recollection.filters import ITEMS
+from stretto.memory.recollection.filters import ITEMS, exactly
 
 DEFERRED = "deferred"
 """The payload's field, 1 where an item waits to be put in its place."""
@@ -53,7 +53,7 @@ class Ledger:
             subjects = {each.subject for each in own if each.subject is not None}
             about: list[Condition] = [MatchAny("subject", tuple(subjects))] if subjects else []
             about += [Missing("subject")] if any(each.subject is None for each in own) else []
-            same = (Match("ns_path", scope.path()), MatchAny("key", tuple(keys)))
+            same = (*exactly(scope), MatchAny("key", tuple(keys)))
             self._read(*same, Filter(should=tuple(about)), *conditions)
 
     def _comes_last(self, draft: MemoryItem) -> bool:

@@ -61,7 +61,6 @@ def test_a_payload_can_be_filtered_by_scope_source_and_pin() -> None:
     )
     payload = item.to_payload()
     assert payload["stretto"] == "item"
-    assert payload["ns_path"] == "tenant=acme\x1fuser=ann"
     assert (payload["tenant"], payload["run_id"], payload["pinned"]) == ("acme", "r1", "b:true")
     assert "valid_to" not in payload
 

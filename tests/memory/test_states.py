@@ -142,11 +142,11 @@ async def test_many_that_write_at_once_lose_nothing(where: Any) -> None:
 
 async def test_batches_that_read_and_then_write_wait_for_each_other(where: Any) -> None:
     async with open_states(*where) as one, open_states(*where) as two:
-        turns = [(store, n) for n in range(50) for store in (one, two)]
+        turns = [(store, n) for n in range(100) for store in (one, two)]
         await asyncio.gather(
             *(s.abatch([GetOp(A, "0"), PutOp(A, str(n), {"n": n})]) for s, n in turns)
         )
-        assert len(await values(one, *A)) == 50
+        assert len(await values(one, *A)) == 100
 
 
 async def test_no_file_is_made_before_something_is_looked_up(tmp_path: Path) -> None:
