@@ -29,6 +29,7 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
 from stretto.memory.calls import finish
 from stretto.memory.clock import keep_ids_after
+from stretto.memory.redis_client import shown
 from stretto.memory.sqlite import BUSY_SECONDS, use_wal
 
 MEMORY = "memory:"
@@ -155,7 +156,8 @@ def _path(url: str) -> Path | None:
         return Path(url)
     if scheme.partition("+")[0] != "sqlite" or len(rest) < 2 or not rest.startswith("/"):
         raise ConfigurationError(
-            f"cannot keep checkpoints in {url!r}; use 'memory:', 'sqlite:///path' or a file path"
+            f"cannot keep checkpoints in '{shown(url) if url else url}'; "
+            "use 'memory:', 'sqlite:///path' or a file path"
         )
     return Path(rest[1:])
 

@@ -118,7 +118,7 @@ class Line:
                 f"The Qdrant server at {self.url} does not have what was asked for: {error}",
                 code="memory_missing",
             )
-        if status < 500:
+        if status is not None and status < 500:
             return MemoryFault(
                 f"The Qdrant server at {self.url} does not take this: {error}",
                 code="memory_refused",

@@ -108,9 +108,10 @@ class Session:
         await collection.ensure()
         old = str(collection.name)
         head, _, number = old.rpartition("-")
-        new = f"{head}-{int(number) + 1}"
+        earlier, new = (f"{head}-{int(number) + step}" for step in (-1, 1))
         kept = collection.dims if dims is None else dims or None
-        await collection.drop(new)
+        for left in (earlier, new):  # by a rebuild that was cut short
+            await collection.drop(left)
         await collection.create(new, kept, {**collection.values, **(values or {})})
         await self._copy(new, kept, transform)
         await collection.lead_to(new)

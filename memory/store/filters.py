@@ -27,7 +27,7 @@ _ORDERS: Final[dict[str, Callable[[Any, Any], bool]]] = {
 _OPERATORS: Final = frozenset({"$eq", "$ne", *_ORDERS})
 
 
-def check(entries: Mapping[Any, Any]) -> None:
+def check(entries: Mapping[str, Any]) -> None:
     """Check a filter before anything is done with it.
 
     Args:
@@ -37,13 +37,13 @@ def check(entries: Mapping[Any, Any]) -> None:
         InputInvalid: a key is no text, or an operator does not exist.
 
     """
-    for key in entries:
+    for key in cast("Mapping[object, Any]", entries):
         if not isinstance(key, str):
             raise InputInvalid(f"a filter has the key {key!r}; keys are text")
     for part in entries.values():
         if not isinstance(part, Mapping):
             continue
-        given = cast("Mapping[Any, Any]", part)
+        given = cast("Mapping[str, Any]", part)
         unknown = given.keys() - _OPERATORS
         if not _is_operation(given):
             check(given)
@@ -187,7 +187,7 @@ def _comparable(value: Any, bound: Any) -> bool:
     return any(isinstance(value, kind) and isinstance(bound, kind) for kind in (str, (int, float)))
 
 
-def _is_operation(part: Mapping[Any, Any]) -> bool:
+def _is_operation(part: Mapping[str, Any]) -> bool:
     return any(str(key).startswith("$") for key in part)
 
 

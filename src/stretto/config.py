@@ -64,7 +64,7 @@ class Settings(BaseSettings):
     """The folder of everything that is kept: runs, checkpoints, memory."""
     database_url: str | None = Field(default=None, repr=False)
     """Where runs are recorded; None is SQLite in ``home``."""
-    qdrant_url: str | None = Field(default=None, validation_alias="qdrant_url")
+    qdrant_url: str | None = Field(default=None, validation_alias="qdrant_url", repr=False)
     qdrant_api_key: SecretStr | None = Field(default=None, validation_alias="qdrant_api_key")
     embedder: str | None = None
     """What finds memories by meaning, beside their words: ``openai:NAME``, ``dir:FOLDER``."""

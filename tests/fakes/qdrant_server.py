@@ -26,7 +26,8 @@ class QdrantServer:
         self.collections = Collections(folder, version)
         self.api_key = api_key
         self.faults: deque[int | str] = deque()
-        """What the next requests meet: a status, "cut" or "slow" (until ``released``)."""
+        """What the next requests meet: a status, "cut", "lost" (done, but the answer is cut),
+        "slow" (until ``released``), or "fine"."""
         self.released = Event()
         self.requests: list[tuple[str, str]] = []
         self.lock = Lock()
@@ -76,7 +77,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.owner.requests.append((self.command, path))
             if self.owner.faults:
                 fault = self.owner.faults.popleft()
-        if fault == "cut":
+        if fault == "lost":
+            self.result(path, body)
+        if fault in ("cut", "lost"):
             self.connection.shutdown(socket.SHUT_RDWR)
             return
         if fault == "slow":

@@ -82,11 +82,16 @@ async def test_memory_keeps_checkpoints_for_this_process() -> None:
         assert [await turn(saver), await turn(saver)] == [1, 2]
 
 
-@pytest.mark.parametrize("url", ["postgresql://host/x", "redis://x", "sqlite://", "", "sqlite:///"])
+@pytest.mark.parametrize(
+    "url", ["postgresql://u:pw@host/x", "redis://x", "sqlite://", "", "sqlite:///"]
+)
 async def test_any_other_url_is_refused_with_what_is_possible(url: str) -> None:
-    with pytest.raises(ConfigurationError, match="use 'memory:', 'sqlite:///path' or a file path"):
+    with pytest.raises(
+        ConfigurationError, match="use 'memory:', 'sqlite:///path' or a file path"
+    ) as no:
         async with open_checkpointer(url):
             pass
+    assert "pw" not in str(no.value)
 
 
 async def test_a_damaged_file_is_refused_in_one_sentence(tmp_path: Path) -> None:

@@ -147,6 +147,17 @@ def test_an_answer_is_not_asked_for_again(backend: ServerBackend, server: Qdrant
     assert numbers(backend) == [1]
 
 
+def test_a_rebuild_drops_what_an_earlier_one_could_not(
+    backend: ServerBackend, server: QdrantServer
+) -> None:
+    backend.upsert([point(1)]).result()
+    left = b'{"sparse_vectors": {"lex": {}}}'
+    server.collections.answer("PUT", "/collections/stretto_memory-0", left)
+    backend.rebuild().result()
+    assert [*server.collections.shards] == ["stretto_memory-2"]
+    assert numbers(backend) == [1]
+
+
 def test_a_collection_that_is_gone_is_made_anew(
     backend: ServerBackend, server: QdrantServer
 ) -> None:
@@ -300,6 +311,14 @@ def test_reads_go_on_while_another_process_does_the_writes_that_wait(
         assert backend.count(None).result(timeout=10) == 0
     backend.upsert([point(2)]).result()
     assert numbers(backend) == [1, 2]
+
+
+def test_a_collection_that_is_made_twice_at_the_same_moment_is_one(
+    backend: ServerBackend, server: QdrantServer
+) -> None:
+    server.faults.extend(["fine", "fine", "fine", "lost"])
+    assert backend.count(None).result() == 0
+    assert server.requests.count(("PUT", "/collections/stretto_memory-1")) == 2
 
 
 def test_many_first_calls_at_once_make_one_collection(backend: ServerBackend) -> None:
