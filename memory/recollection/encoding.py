@@ -14,7 +14,7 @@ from stretto.memory.lexical import LexicalEncoder, smooth, smooth_dense
 from stretto.memory.recollection.drafts import content_hash
 
 PENDING = "dense_pending"
-"""The payload's field, 1 where a vector of meaning could not be made yet."""
+"""The payload's field, 1 where a vector of meaning could not be made yet, else absent."""
 Dense = Sequence[float] | None
 FAILED = "embedder_failed"
 PAUSE_SECONDS = 30.0
@@ -103,10 +103,14 @@ class Encoder:
         lex = self.words.encode(item.text, item.valid_from) if own_words else None
         everything = self.words.encode_episode(whole, item.valid_from)
         own = dense if own_words else None
-        payload = self.payload(item, own) | ({} if own_words else {PENDING: 0})
+        payload = self.payload(item, own)
+        if not own_words:
+            payload.pop(PENDING, None)
         return Point(item.id, payload, lex, everything, own)
 
     def payload(self, item: MemoryItem, dense: Dense) -> dict[str, Any]:
         """Give what is kept of an item beside its vectors."""
-        pending = int(self.embedder is not None and dense is None)
-        return item.to_payload() | {"content_hash": content_hash(item), PENDING: pending}
+        payload = item.to_payload() | {"content_hash": content_hash(item)}
+        if self.embedder is not None and dense is None:
+            payload[PENDING] = 1
+        return payload

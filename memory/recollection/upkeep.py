@@ -170,7 +170,7 @@ def _renew_points(points: Sequence[Point], engine: Engine) -> None:
     held = {each.id: each.payload for each in engine.retrieve([point.id for point in points])}
     there = [point for point in points if point.id in held]
     kept = [
-        replace(point, payload={**held[point.id], **_pending(point.payload)})
+        replace(point, payload=_as_pending(held[point.id], point.payload))
         for point in there
         if held[point.id].get("text") == point.payload.get("text")
     ]
@@ -178,5 +178,7 @@ def _renew_points(points: Sequence[Point], engine: Engine) -> None:
         engine.upsert(kept)
 
 
-def _pending(payload: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in payload.items() if name == PENDING}
+def _as_pending(held: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """Give a payload with the mark of another one."""
+    kept = {name: value for name, value in held.items() if name != PENDING}
+    return {**kept, PENDING: new[PENDING]} if PENDING in new else kept
