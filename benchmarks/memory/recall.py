@@ -20,6 +20,12 @@ TERMS, ASKED = 20_000, 5
 TENANTS = 50
 LARGEST = "t0"
 """The tenant that has 27% of everything."""
+ASKING = (
+    ("recall", 0, None),
+    ("recall in the largest tenant", 0, LARGEST),
+    ("recall with neighbours", 1, None),
+)
+"""What is asked, with how many neighbours, in which tenant; None is any, the large ones often."""
 TURNS = 20
 RECALLS, REMEMBERED = 400, 400
 NODES, ROUNDS = 50, 20
@@ -61,15 +67,14 @@ async def _measure(folder: Path, size: int, embedder: FreeEmbedder | None) -> li
             Figure(case, "conversations, turns per second", turns),
             Figure(case, "bytes on disk per item, log aside", _bytes(folder) / size, 3_072),
         ]
-        for named, neighbours in (("recall", 0), ("recall with neighbours", 1)):
-            largest = size > 10_000
+        for named, neighbours, tenant in ASKING:
 
-            async def ask(near: int = neighbours, all_of: bool = largest) -> None:
-                tenant = LARGEST if all_of else _tenant()
-                await memory.recall(_words(ASKED), scope=Scope(tenant), neighbours=near)
+            async def ask(near: int = neighbours, whose: str | None = tenant) -> None:
+                scope = Scope(whose or _tenant())
+                await memory.recall(_words(ASKED), scope=scope, neighbours=near)
 
-            figures += await _repeated(f"{case}, {named}", ask, RECALLS, limits)
-            limits = None, None
+            asked = limits if neighbours == 0 else (None, None)
+            figures += await _repeated(f"{case}, {named}", ask, RECALLS, asked)
 
         async def remember() -> None:
             await memory.remember(_text(), scope=Scope(_tenant()))
