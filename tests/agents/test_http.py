@@ -201,7 +201,9 @@ async def test_a_compression_bomb_is_cut(canary: Canary) -> None:
 
 
 @pytest.mark.parametrize(
-    ("coding", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress)], ids=str
+    ("coding", "pack"),
+    [("gzip", gzip.compress), ("deflate", zlib.compress)],
+    ids=["gzip", "deflate"],
 )
 async def test_a_compressed_body_is_read(
     canary: Canary, coding: str, pack: Callable[[bytes], bytes]
@@ -212,7 +214,9 @@ async def test_a_compressed_body_is_read(
 
 
 @pytest.mark.parametrize(
-    ("coding", "body"), [("br", b"x"), ("gzip", b"x"), ("gzip", gzip.compress(b"x" * 99)[:-9])]
+    ("coding", "body"),
+    [("br", b"x"), ("gzip", b"x"), ("gzip", gzip.compress(b"x" * 99)[:-9])],
+    ids=["unknown", "wrong", "cut"],
 )
 async def test_a_body_that_cannot_be_unpacked_fails(
     canary: Canary, coding: str, body: bytes

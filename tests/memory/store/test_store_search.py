@@ -348,7 +348,7 @@ def test_what_an_index_says_wrongly_is_refused(opened: Opener) -> None:
         ({"a": {1: 2}}, "the key 1 is no text"),
         ([1, 2], "give a mapping"),
     ],
-    ids=str,
+    ids=["set", "object", "number as key", "list"],
 )
 def test_a_value_that_is_no_json_is_refused(qdrant: BaseStore, value: Any, says: str) -> None:
     with pytest.raises(InputInvalid, match=says):
