@@ -21,7 +21,7 @@ demo: $(VENV)/.runtime ## Run the shipped workflow, without a key or network
 	@$(BIN)/stretto run account_analysis -i account_id=ACC-1188 --model offline:15
 
 test: $(VENV)/.dev ## Run the tests
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n auto
 
 lint: $(VENV)/.dev ## Look for faults and for format
 	@$(BIN)/ruff check

@@ -7,6 +7,8 @@ import os
 import shutil
 from pathlib import Path
 
+from hypothesis import settings
+
 IN_MEMORY = Path("/dev/shm")
 ENOUGH = 4 * 2**30
 """Bytes that have to be free."""
@@ -17,3 +19,7 @@ if (
     and shutil.disk_usage(IN_MEMORY).free > ENOUGH
 ):
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(IN_MEMORY))
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("untimed", settings(), deadline=None)
+settings.load_profile("untimed")

@@ -284,7 +284,7 @@ class DispatcherMachine(RuleBasedStateMachine):
 
 
 TestDispatcher = DispatcherMachine.TestCase
-TestDispatcher.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+TestDispatcher.settings = settings(max_examples=40, stateful_step_count=30)
 
 
 async def chosen(dispatcher: Dispatcher, *names: str) -> str:

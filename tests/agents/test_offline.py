@@ -313,7 +313,7 @@ LINES = st.tuples(
 ).map("".join)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(documents(), st.lists(LINES, max_size=5))
 def test_what_is_filled_in_is_always_valid(schema: dict[str, Any], lines: list[str]) -> None:
     facts = facts_of("\n".join(lines))

@@ -45,7 +45,7 @@ async def test_what_failed_or_was_skipped_is_not_undone() -> None:
     assert undone(cast) == ["a=a"]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.permutations(["a", "b", "c", "d"]))
 async def test_parallel_branches_are_undone_in_reverse_order_of_completion(
     order: list[str],

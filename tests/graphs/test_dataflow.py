@@ -92,7 +92,7 @@ def assert_as_expected(drawn: Mapping[str, Play], diary: Diary, ran: Any) -> Non
     assert ran.summary.outputs == done
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(plays(), st.booleans(), st.sampled_from(MODES))
 async def test_random_workflows_come_to_what_the_reference_says(
     drawn: dict[str, Play], backwards: bool, mode: str
@@ -101,7 +101,7 @@ async def test_random_workflows_come_to_what_the_reference_says(
     assert_as_expected(drawn, diary, ran)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(plays())
 async def test_random_workflows_come_to_the_same_when_they_are_saved(
     tmp_path_factory: pytest.TempPathFactory, drawn: dict[str, Play]
@@ -112,7 +112,7 @@ async def test_random_workflows_come_to_the_same_when_they_are_saved(
     assert_as_expected(drawn, diary, ran)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(plays(failing=False), st.booleans())
 async def test_sequential_mode_takes_one_step_at_a_time_in_topological_order(
     drawn: dict[str, Play], backwards: bool
@@ -123,7 +123,7 @@ async def test_sequential_mode_takes_one_step_at_a_time_in_topological_order(
     assert diary.entries == [(kind, step) for step in called for kind in ("start", "end")]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(1, 5), st.integers(1, 5), st.sampled_from(MODES[1:]))
 async def test_neither_the_run_nor_the_agent_works_on_more_than_allowed(
     parallel: int, concurrent: int, mode: str

@@ -97,7 +97,7 @@ async def test_a_map_that_was_stopped_repeats_no_finished_item(saver: Saver) -> 
     assert sorted(cast.log) == ["1", "2", "3", "3", "4"]
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(st.integers(1, 12))
 async def test_a_run_stopped_anywhere_repeats_no_finished_step(
     tmp_path_factory: pytest.TempPathFactory, stop_after: int

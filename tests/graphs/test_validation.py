@@ -542,7 +542,7 @@ def flows(draw: st.DrawFn) -> Workflow:
     return workflow(*body("s", 2, []))
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 @given(flows())
 def test_no_valid_workflow_has_a_fault(flow: Workflow) -> None:
     assert find_faults(flow) == []

@@ -75,7 +75,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Backend, Ba
         remote.close()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(points=POINTS, filter=FILTERS, sparse=SPARSE, dense=DENSE, limit=st.integers(1, 5))
 def test_folder_and_server_answer_alike(
     pair: tuple[Backend, Backend],
@@ -121,7 +121,7 @@ CHANGES: st.SearchStrategy[Any] = st.one_of(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(changes=st.lists(CHANGES, max_size=8))
 def test_what_is_read_is_what_was_written_last(
     pair: tuple[Backend, Backend], changes: list[Any]

@@ -60,7 +60,7 @@ def alone(line: dict[str, Any]) -> dict[str, Any]:
     return {**line} if whole else {n: value for n, value in line.items() if n != "episode_id"}
 
 
-SLOW = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SLOW = settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow])
 TALK = [Turn("ann", "my boots are yellow", 5.0), Turn("bot", "nice", 6.0), Turn("ann", "yes", 7.0)]
 
 

@@ -18,7 +18,7 @@ from stretto.memory.recollection import Memory, NewItem, RunMemory
 
 NAMES = st.sampled_from([None, "a", "b"])
 SCOPES = st.builds(Scope, tenant=NAMES, user=NAMES, agent=NAMES, workflow=NAMES, thread=NAMES)
-SLOW = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SLOW = settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow])
 
 
 def sees(asked: Scope, own: Scope) -> bool:

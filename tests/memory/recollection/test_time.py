@@ -17,7 +17,7 @@ from stretto.memory.recollection import Memory, NewItem
 
 FACTS = st.lists(st.tuples(st.integers(1, 9), st.sampled_from("abc")), min_size=1, max_size=8)
 Told = list[tuple[int, str]]
-SLOW = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SLOW = settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow])
 
 
 def held_at(facts: Sequence[tuple[int, str]], moment: int) -> str | None:

@@ -102,7 +102,7 @@ def forget_empty(reference: InMemoryStore) -> None:
         del data[namespace]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(batches=st.lists(st.lists(OPS, max_size=6), max_size=6))
 def test_random_batches_have_the_results_of_the_reference(
     shared: QdrantStore, batches: list[list[Op]]
@@ -119,7 +119,7 @@ def everything(store: BaseStore) -> Any:
     return outcome(store.search((), limit=10_000))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(value=VALUES, wanted=FILTERS)
 def test_a_filter_means_what_it_means_to_the_reference(
     value: dict[str, Any], wanted: dict[str, Any]
