@@ -65,8 +65,8 @@ class EngineThread:
         self._using = Lock()
         """Held by who calls the engine."""
         self._unserved = 0
-        self._tired: AbstractEventLoop | None = None
-        """The event loop that has done a brief read since it looked for events."""
+        self._yielding: AbstractEventLoop | None = None
+        """The event loop that has done a brief read and not looked for events since."""
         self._thread = Thread(target=self._run, name="stretto-memory", daemon=True)
 
     def submit(self, call: Call) -> Future[Any]:
@@ -78,7 +78,7 @@ class EngineThread:
             if self._closing:
                 call.future.set_exception(closed())
                 return call.future
-            if not (at_once := self._is_free(call, loop)):
+            if not (at_once := self._hold_for(call, loop)):
                 self._calls.append(call)
                 self._unserved += 1
                 if not self._thread.is_alive():
@@ -89,23 +89,25 @@ class EngineThread:
                 self._serve([call])
             finally:
                 self._using.release()
+            if loop is None:
+                self._breathe()
         return call.future
 
-    def _is_free(self, call: Call, loop: AbstractEventLoop | None) -> bool:
-        """Tell whether a call can be done at once; then the engine is held for it."""
+    def _hold_for(self, call: Call, loop: AbstractEventLoop | None) -> bool:
+        """Hold the engine for a call, and tell whether that was possible at once."""
         if not call.brief or self._unserved or self._folder is None:
             return False
-        if loop is not None and self._tired is loop:
+        if loop is not None and self._yielding is loop:
             return False
         if not self._using.acquire(blocking=False):
             return False
         if loop is not None:
-            self._tired = loop
-            loop.call_soon(self._rest)
+            self._yielding = loop
+            loop.call_soon(self._yielded)
         return True
 
-    def _rest(self) -> None:
-        self._tired = None
+    def _yielded(self) -> None:
+        self._yielding = None
 
     def close(self) -> None:
         """Finish what is queued, close the folder and wait for both."""
