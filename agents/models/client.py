@@ -28,7 +28,7 @@ def bounded_client() -> httpx2.AsyncClient:
 
 
 async def _bound(response: httpx2.Response) -> None:
-    coding = response.headers.get("content-encoding", "identity")
+    coding = response.headers.get("content-encoding", "identity").strip().lower()
     if coding != "identity":
         raise _refusal(response, f"is encoded as {coding[:20]!r}, which was not asked for")
     assert isinstance(response.stream, httpx2.AsyncByteStream)

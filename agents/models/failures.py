@@ -175,8 +175,10 @@ def _wait_asked_by(error: Exception) -> float | None:
 
 
 def _root_of(error: BaseException) -> str:
-    while error.__cause__ is not None:
-        error = error.__cause__
+    seen = {id(error)}  # causes may go round in a circle
+    while (cause := error.__cause__) is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        error = cause
     return str(error) or type(error).__name__
 
 

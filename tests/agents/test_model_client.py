@@ -20,6 +20,12 @@ async def test_a_model_serves_one_event_loop_after_another() -> None:
     assert said == ["Hello there."] * 2
 
 
+async def test_an_answer_that_calls_itself_unencoded_in_its_own_way_is_read() -> None:
+    async with openai_server(headers={"content-encoding": "Identity"}) as server:
+        model = open_model("openai:tiny-1", api_key="key-1", base_url=server.base_url)
+        assert (await model.ainvoke("Hi.")).text == "Hello there."
+
+
 async def test_an_answer_in_an_encoding_nobody_asked_for_is_refused() -> None:
     async with openai_server(headers={"content-encoding": "gzip"}) as server:
         model = open_model("openai:tiny-1", api_key="key-1", base_url=server.base_url)

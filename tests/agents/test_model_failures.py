@@ -15,7 +15,7 @@ from langchain_core.tools import tool
 from pydantic import BaseModel
 
 from stretto.agents.models import open_model
-from stretto.agents.models.failures import ModelFailed, model_failures
+from stretto.agents.models.failures import ModelFailed, model_failures, translated
 from stretto.agents.models.toolcalls import refuse_broken_calls
 from stretto.errors import BudgetExceeded
 from tests.fakes.answers import Answer
@@ -152,6 +152,14 @@ def test_what_is_no_failure_of_the_model_passes_through(error: BaseException) ->
     with pytest.raises(type(error)) as raised, model_failures(open_model("offline")):
         raise error
     assert raised.value is error
+
+
+def test_causes_that_go_round_in_a_circle_come_to_an_end() -> None:
+    failed, cause = ConnectionError("no route"), OSError("cable cut")
+    failed.__cause__, cause.__cause__ = cause, failed
+    failure = translated(failed, open_model("offline"))
+    assert failure is not None
+    assert failure.message.endswith("failed: cable cut")
 
 
 def test_a_model_of_an_unknown_place_is_called_a_service() -> None:
