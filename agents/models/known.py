@@ -48,9 +48,7 @@ def know_model(
 
 
 def _called(source: Any, chat: Any, name: str) -> str:
-    if isinstance(source, str) and source.strip():
-        return opening.chosen_model(source)
-    kind = type(chat).__name__  # their modules import a lot
-    if kind == "RecordedModel":
-        return "recorded" if chat.source is None else know_model(chat.source).called
-    return f"openai:{name}" if kind == "StrictChatOpenAI" else name
+    if kept := (getattr(chat, "metadata", None) or {}).get(opening.CALLED):
+        return str(kept)
+    named = isinstance(source, str) and source.strip()
+    return opening.chosen_model(source) if named else name

@@ -1,6 +1,7 @@
 """From a model's name to a chat model."""
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 DEFAULT_OPENAI_MODEL = "gpt-4.1-mini"
 """The model asked when there is a key and nobody named one."""
 TIMEOUT = 60.0
+CALLED = "stretto_model"
+"""Where a model's metadata keep how settings, limits and prices know it."""
 _OPENAI_NAMES = ("gpt-", "chatgpt-", "o1", "o3", "o4")
 """How models of OpenAI begin, which need no ``openai:``."""
 
@@ -36,6 +39,12 @@ def chosen_model(name: str | None = None, *, api_key: str | None = None) -> str:
     chosen = chosen or (f"openai:{DEFAULT_OPENAI_MODEL}" if key else "offline")
     bare = ":" not in chosen and chosen.startswith(_OPENAI_NAMES)
     return f"openai:{chosen}" if bare else chosen
+
+
+def _called(chosen: str) -> str:
+    """Give the model that is really asked: of one that records, the one it records."""
+    source = chosen.rpartition("?record=")[2] if chosen.startswith("recorded:") else chosen
+    return chosen_model(source) if source else chosen
 
 
 def open_model(
@@ -70,9 +79,6 @@ def open_model(
 
     """
     chosen = chosen_model(name, api_key=api_key)
-    provider, _, model = chosen.partition(":")
-    if provider == "offline":
-        return _offline(chosen)
     given: dict[str, Any] = {
         "api_key": api_key,
         "base_url": _checked_url(chosen, base_url),
@@ -80,16 +86,9 @@ def open_model(
         "temperature": temperature,
         "max_tokens": max_tokens,
     }
-    if provider == "recorded":
-        return _recorded(model, {**given, "headers": headers})
-    for text in (api_key or "", *(headers or {}), *(headers or {}).values()):
-        _refuse_unsendable(chosen, text)
-    given["default_headers"] = dict(headers) if headers else None
-    if provider == "openai":
-        return _openai(chosen, model, given)
-    opened = open_langchain(chosen, given)
-    check_allowed(chosen, given["base_url"])
-    return opened
+    chat = _opened(chosen, given, headers or {})
+    chat.metadata = {**(chat.metadata or {}), CALLED: _called(chosen)}
+    return chat
 
 
 def open_configured(
@@ -111,8 +110,7 @@ def open_configured(
     """
     openai_key = _shown(settings.openai_api_key)
     chosen = chosen_model(name or settings.model, api_key=openai_key)
-    source = chosen.partition("?record=")[2] if chosen.startswith("recorded:") else ""
-    called = chosen_model(source) if source else chosen
+    called = _called(chosen)
     own = settings.model_settings(called)
     key, base_url = _shown(own.api_key), own.base_url
     if called.startswith("openai:"):
@@ -128,6 +126,22 @@ def open_configured(
         temperature=own.temperature,
         max_tokens=own.max_tokens,
     )
+
+
+def _opened(chosen: str, given: dict[str, Any], headers: Mapping[str, str]) -> "BaseChatModel":
+    provider, _, model = chosen.partition(":")
+    if provider == "offline":
+        return _offline(chosen)
+    if provider == "recorded":
+        return _recorded(model, {**given, "headers": headers})
+    for text in (given["api_key"] or "", *headers, *headers.values()):
+        _refuse_unsendable(chosen, text)
+    given["default_headers"] = dict(headers) or None
+    if provider == "openai":
+        return _openai(chosen, model, given)
+    opened = open_langchain(chosen, given)
+    check_allowed(chosen, given["base_url"])
+    return opened
 
 
 def _shown(secret: "SecretStr | None") -> str | None:
@@ -170,7 +184,7 @@ def _offline(name: str) -> "BaseChatModel":
     from stretto.agents.models.offline import OfflineModel
 
     pace = name.partition(":")[2]
-    if pace and not (pace.isdecimal() and int(pace) <= 1000):
+    if pace and not (re.fullmatch("[0-9]{1,4}", pace) and int(pace) <= 1000):
         message = f"model '{name}': write the milliseconds between two words, as in 'offline:20'"
         raise ConfigurationError(message)
     return OfflineModel(pace=int(pace or 0) / 1000)

@@ -32,10 +32,10 @@ def usd_of(
     Args:
         model_name: the name in the answer's metadata, or the one that ``chosen_model`` gives.
         provider: LangChain's name of the provider; if None, what stands before the colon.
-        usage: the ``usage_metadata`` of the answer; what was read from or written to a cache has
-            prices of its own.
-        settings: the model's settings; prices in them come first, and one that is left out of
-            them is 0.
+        usage: the ``usage_metadata`` of the answer; in the price list, what was read from or
+            written to a cache has prices of its own.
+        settings: the model's settings; prices in them come first. They make no difference between
+            cached and other input, and one that is left out is 0.
 
     """
     own = _own_price(usage, settings)

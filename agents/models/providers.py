@@ -5,6 +5,7 @@ import re
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, cast
 
+from stretto.agents.secrets import SHORTEST_HIDDEN
 from stretto.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -17,7 +18,10 @@ _POSSIBLE = (
 _PROVIDERS = re.compile(r"[Ss]upported (?:model )?providers(?: are)?: ([a-z0-9_, ]+)")
 """How ``init_chat_model`` lists its providers when it does not know one."""
 _PACKAGE = re.compile(r"requires the (\S+) package")
-_VARIABLE = re.compile(r"\b[A-Z][A-Z0-9]*_[A-Z0-9_]+\b")
+_VARIABLE = re.compile(
+    r"\b[A-Z][A-Z0-9]*_(?:[A-Z0-9]+_)*(?:KEY|TOKEN|SECRET|ID|URL|BASE|HOST|ENDPOINT|REGION|VERSION)\b"
+)
+"""What variables of the environment are called; other such words may be codes of an error."""
 
 
 def open_langchain(name: str, settings: dict[str, Any]) -> "BaseChatModel":
@@ -41,11 +45,19 @@ def open_langchain(name: str, settings: dict[str, Any]) -> "BaseChatModel":
         raise ConfigurationError(_missing_package(name, error)) from error
     except Exception as error:
         # Each provider has its own kind of exception; all of them say that this cannot be used.
-        raise ConfigurationError(_refusal(name, error)) from None
+        raise ConfigurationError(_refusal(name, error, given)) from None
     _refuse_without_key(name, model)
     if "default_headers" in given and not getattr(model, "default_headers", None):
         raise ConfigurationError(f"model '{name}': its provider takes no headers; remove them")
+    if "base_url" in given and not _takes_address(model):
+        raise ConfigurationError(f"model '{name}': its provider takes no base_url; remove it")
     return model
+
+
+def _takes_address(model: "BaseChatModel") -> bool:
+    """Tell whether there is a place for an address; else it is ignored, and another is called."""
+    places = type(model).model_fields.items()
+    return any("base_url" in (place, field.alias) for place, field in places)
 
 
 def _missing_package(name: str, error: ImportError) -> str:
@@ -55,12 +67,13 @@ def _missing_package(name: str, error: ImportError) -> str:
     return f"model '{name}' needs the package {found[1]}: run 'pip install {found[1]}'"
 
 
-def _refusal(name: str, error: Exception) -> str:
+def _refusal(name: str, error: Exception, given: dict[str, Any]) -> str:
     if listed := _PROVIDERS.search(str(error)):
         return _unknown(name, [word.strip() for word in listed[1].split(",") if word.strip()])
-    if variables := list(dict.fromkeys(_VARIABLE.findall(str(error)))):
+    named = dict.fromkeys(_VARIABLE.findall(str(error)))
+    if variables := [variable for variable in named if not os.environ.get(variable)]:
         return f"model '{name}' needs a setting that is missing: set {' or '.join(variables)}"
-    return f"model '{name}' cannot be opened: {_reason(error)}"
+    return f"model '{name}' cannot be opened: {_hidden(_reason(error), given)}"
 
 
 def _reason(error: Exception) -> str:
@@ -70,6 +83,15 @@ def _reason(error: Exception) -> str:
         faults = error.errors(include_input=False, include_url=False, include_context=False)
         return "; ".join(": ".join([*map(str, fault["loc"]), fault["msg"]]) for fault in faults)
     return str(error).partition("\n")[0] or type(error).__name__
+
+
+def _hidden(text: str, given: dict[str, Any]) -> str:
+    headers: dict[str, str] = given.get("default_headers", {})
+    words = (word for header in headers.values() for word in header.split())
+    secrets = [given.get("api_key", ""), *(word for word in words if len(word) >= SHORTEST_HIDDEN)]
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return text
 
 
 def _unknown(name: str, providers: list[str]) -> str:

@@ -14,6 +14,7 @@ from stretto.agents.models import (
     open_configured,
     open_model,
 )
+from stretto.agents.models.known import know_model
 from stretto.agents.models.offline import OfflineModel, count_tokens, extract_answer
 from stretto.config import ModelSettings, Settings
 from stretto.errors import ConfigurationError
@@ -143,6 +144,11 @@ class ChatUpstage(FakeListChatModel):
     responses: list[str] = ["hello"]
     upstage_api_key: SecretStr | None = None
 
+    def __init__(self, **given):
+        if given["model"] == "fussy":
+            raise ValueError(f"400 INVALID_ARGUMENT: {given}")
+        super().__init__(**given)
+
     @property
     def lc_secrets(self):
         return {"upstage_api_key": "UPSTAGE_API_KEY"}
@@ -174,6 +180,36 @@ def test_headers_for_a_provider_that_takes_none_are_refused(
     monkeypatch.setenv("UPSTAGE_API_KEY", "key-1")
     with pytest.raises(ConfigurationError, match="takes no headers"):
         open_model("upstage:solar", headers={"X-Team": "a"})
+
+
+@pytest.mark.usefixtures("lazy_provider")
+def test_an_address_for_a_provider_that_would_ignore_it_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("UPSTAGE_API_KEY", "key-1")
+    with pytest.raises(ConfigurationError, match="takes no base_url; remove it"):
+        open_model("upstage:solar", base_url="http://127.0.0.1:9/v1")
+
+
+@pytest.mark.usefixtures("lazy_provider")
+def test_what_a_provider_says_is_told_without_secrets_and_its_codes_are_no_variables() -> None:
+    with pytest.raises(ConfigurationError) as failed:
+        open_model("upstage:fussy", api_key="key-hidden", headers={"X-Team": "Bearer team-hidden"})
+    assert "cannot be opened: 400 INVALID_ARGUMENT: {" in failed.value.message
+    assert "'api_key': '***'" in failed.value.message
+    assert "hidden" not in failed.value.message
+
+
+@pytest.mark.usefixtures("lazy_provider")
+def test_a_model_that_nobody_named_is_known_by_its_whole_name(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("UPSTAGE_API_KEY", "key-1")
+    monkeypatch.setenv("STRETTO_MODEL", "upstage:solar")
+    known = know_model(None)
+    assert (known.name, known.called) == ("solar", "upstage:solar")
+    recording = know_model(f"recorded:{tmp_path / 'calls'}?record=upstage:solar")
+    assert recording.called == "upstage:solar"
 
 
 @pytest.mark.parametrize("address", ["localhost:8000", "ftp://host/v1", "http://", "http://h:x/"])
@@ -311,7 +347,9 @@ async def test_a_paced_offline_model_gives_the_same_words_one_by_one() -> None:
     assert len(chunks) > 2
 
 
-@pytest.mark.parametrize("name", ["offline:fast", "offline:-1", "offline:1001"])
+@pytest.mark.parametrize(
+    "name", ["offline:fast", "offline:-1", "offline:1001", "offline:" + 5000 * "1"]
+)
 def test_a_pace_that_is_no_number_of_milliseconds_is_refused(name: str) -> None:
     with pytest.raises(ConfigurationError, match="milliseconds between two words"):
         open_model(name)
