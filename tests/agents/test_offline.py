@@ -27,6 +27,7 @@ from stretto.agents.models.offline import OfflineModel, count_tokens
 from stretto.agents.models.offline.documents import documents_in
 from stretto.agents.models.offline.facts import facts_of
 from stretto.agents.models.offline.filling import fill_schema
+from stretto.errors import StepFailed
 
 create_agent: Any = import_module("langchain.agents").create_agent  # its types are half known
 
@@ -209,6 +210,56 @@ def test_a_schema_that_contains_itself_is_filled_as_deep_as_the_data() -> None:
     last = Tree(label="c", left=None, branches=[])
     assert told == Tree(label="a", left=leaf, branches=[last])
     assert filled(Tree, "label: x") == Tree(label="x", left=None, branches=[])
+
+
+def test_what_stands_beside_a_union_or_in_several_schemas_counts_too() -> None:
+    whole = {"type": "object", "properties": {"kind": {"type": "string"}}, "required": ["kind"]}
+    text, number = (
+        {"type": "object", "properties": {name: {"type": kind}}, "required": [name]}
+        for name, kind in (("label", "string"), ("level", "integer"))
+    )
+    facts = facts_of("kind: a\nlabel: b\nlevel: 3")
+    assert fill_schema({**whole, "anyOf": [text, number]}, facts) == {"kind": "a", "label": "b"}
+    assert fill_schema({"allOf": [text, number]}, facts) == {"label": "b", "level": 3}
+
+
+def test_a_reference_may_go_through_a_list_and_hold_escapes() -> None:
+    parts = {"a b": {"oneOf": [{"type": "null"}, {"const": 7}]}}
+    assert fill_schema({"$ref": "#/$defs/a%20b/oneOf/1", "$defs": parts}, facts_of("")) == 7
+
+
+@pytest.mark.parametrize(
+    ("items", "values"),
+    [
+        ({"type": "integer", "maximum": -2}, [-2, -3, -4]),
+        ({"enum": ["a", "b", "c"]}, ["a", "b", "c"]),
+        ({"type": "string"}, ["Here it is.", "0", "1"]),
+    ],
+)
+def test_values_that_have_to_differ_do(items: dict[str, Any], values: list[Any]) -> None:
+    schema = {"type": "array", "items": items, "uniqueItems": True, "minItems": 3}
+    assert fill_schema(schema, facts_of("Here it is.")) == values
+
+
+def test_a_number_that_no_float_can_hold_is_a_number_still() -> None:
+    facts = facts_of(json.dumps({"score": 10**400}))
+    for limits, score in (({}, 10**400), ({"multipleOf": 0.5}, 0)):
+        schema = {"properties": {"score": {"type": "integer", **limits}}, "required": ["score"]}
+        assert fill_schema(schema, facts) == {"score": score}
+
+
+@pytest.mark.parametrize(
+    ("schema", "reason"),
+    [
+        ({"$ref": "#/$defs/Nothing"}, r"is broken: KeyError\('\$defs'\); correct it"),
+        ({"enum": []}, "is broken: IndexError"),
+        ({"properties": {"child": {"$ref": "#"}}, "required": ["child"]}, "has no end"),
+    ],
+)
+def test_a_schema_that_nothing_fits_is_refused(schema: dict[str, Any], reason: str) -> None:
+    with pytest.raises(StepFailed, match=f"offline model has to fill {reason}") as failure:
+        fill_schema(schema, facts_of("child: 1"))
+    assert (failure.value.code, failure.value.retryable) == ("model_rejected", False)
 
 
 NAMES = (

@@ -77,6 +77,15 @@ class Facts:
         bullets = [line for part in self.sections for line in part.bullets]
         return bullets or [step for part in self.sections for step in steps_in(part)]
 
+    @property
+    def rows(self) -> Iterator[Any]:
+        """Give the objects in the lists that stand at the top, or under a key there."""
+        for document in self.documents:
+            values = list(document.values()) if is_object(document) else []
+            for value in [document, *values]:
+                if is_list(value):
+                    yield from (row for row in value if is_object(row))
+
     def about(self, name: str) -> Iterator[Any]:
         """Give what may be the value of a name, the surest first."""
         words = words_of(name)

@@ -14,6 +14,7 @@ from stretto.agents.models.offline.schemas import (
     union_of,
     words_in,
 )
+from stretto.errors import StepFailed
 
 _LISTED = frozenset("point bullet highlight step action item fact recommendation risk".split())
 """What lists of lines are called, besides the names of prose."""
@@ -31,7 +32,19 @@ def fill_schema(schema: Schema, facts: Facts) -> Any:
             ``const``, bounds, lengths, ``properties``, ``items``, ``prefixItems``, unions.
         facts: what there is to say.
 
+    Raises:
+        StepFailed: no value can fit the schema: it refers to what is not there, or has no end.
+
     """
+    try:
+        return _filled(schema, facts)
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        what = "has no end" if isinstance(error, RecursionError) else f"is broken: {error!r}"
+        message = f"The schema that the offline model has to fill {what}; correct it."
+        raise StepFailed(message, code="model_rejected", retryable=False) from error
+
+
+def _filled(schema: Schema, facts: Facts) -> Any:
     filler = _Filler(schema)
     given = [document for document in facts.documents if is_object(document)]
     for document in given:
@@ -140,11 +153,7 @@ class _Filler:
         known = self.resolved(schema)
         if "const" in known or "enum" in known:
             said = facts.first_of(words_in(known), name)
-            return (
-                (known["enum"] if "enum" in known else [known["const"]])[0]
-                if said is None
-                else said
-            )
+            return scalars.choices_of(known)[0] if said is None else said
         if union := union_of(known):
             return self._made_by_one(union, name, facts)
         match kind_of(known):
@@ -193,8 +202,7 @@ class _Filler:
     def _lines(self, known: Schema, facts: Facts) -> list[Any]:
         inner = self.resolved(known.get("items", True))
         if kind_of(inner) == "object":
-            rows = [row for document in facts.documents for row in _rows(document)]
-            return rows or list(facts.lists)
+            return list(facts.rows) or list(facts.lists)
         if words := words_in(inner):
             return [word for word in words if facts.first_of([word], "")]
         return list(facts.lists) if kind_of(inner) in ("string", None) else []
@@ -212,7 +220,24 @@ class _Filler:
             values = [item for place, item in enumerate(values) if item not in values[:place]]
         values = values[: known.get("maxItems")]
         missing = known.get("minItems", 0) - len(values)
+        if known.get("uniqueItems") and missing > 0:
+            return values + self._others(inner, values, missing, facts)
         return values + [self.made(inner, "", facts) for _ in range(missing)]
+
+    def _others(self, inner: Any, values: list[Any], missing: int, facts: Facts) -> list[Any]:
+        """Make values that differ from each other and from those that are there."""
+        first = self.made(inner, "", facts)
+        choices: list[Any] = self.resolved(inner).get("enum", [])
+        start = first if isinstance(first, int) else 0
+        counted = [
+            n for step in range(missing + len(values) + 1) for n in (start + step, start - step)
+        ]
+        others: list[Any] = []
+        for given in (first, *choices, *counted, *(f"{first} {number}" for number in counted)):
+            value = self.taken(inner, given, facts)
+            if value is not NOTHING and value not in (*values, *others):
+                others.append(value)
+        return others[:missing]
 
     def _items(self, inner: Any, given: list[Any], facts: Facts) -> Iterator[Any]:
         known = self.resolved(inner)
@@ -222,10 +247,3 @@ class _Filler:
                 value = self._object(known, facts_of_item(item))
             if value is not NOTHING:
                 yield value
-
-
-def _rows(document: Any) -> Iterator[Any]:
-    values = list(document.values()) if is_object(document) else []
-    for value in [document, *values]:
-        if is_list(value):
-            yield from (row for row in value if is_object(row))

@@ -101,12 +101,16 @@ def number(schema: Schema, given: Any, whole: bool) -> Any:
     if isinstance(given, str):
         found = _AMOUNT.match(given.strip())
         given = float(found[1].replace(",", "")) if found else NOTHING
-    if isinstance(given, bool) or not isinstance(given, int | float) or not math.isfinite(given):
+    if isinstance(given, bool) or not isinstance(given, int | float):
         return NOTHING
-    if whole and given != int(given):
+    if isinstance(given, float) and given.is_integer():
+        given = int(given)
+    if (whole and not isinstance(given, int)) or abs(given) == math.inf:
         return NOTHING
-    value = int(given) if whole or given == int(given) else given
-    return value if _within(schema, value) else NOTHING
+    try:
+        return given if _within(schema, given) else NOTHING
+    except OverflowError:  # an integer that no float can hold
+        return NOTHING
 
 
 def plain_number(schema: Schema, whole: bool) -> Any:

@@ -2,8 +2,9 @@
 
 import math
 from typing import Any
+from urllib.parse import unquote
 
-from stretto.agents.models.offline.documents import is_object
+from stretto.agents.models.offline.documents import is_list, is_object
 
 Schema = dict[str, Any]
 _UNIONS = ("anyOf", "oneOf")
@@ -50,8 +51,14 @@ class Schemas:
                 return {}
             if "$ref" in found:
                 found = {**self._at(str(found["$ref"])), **_without(found, "$ref")}
-            elif len(found.get("allOf", ())) == 1:
-                found = {**found["allOf"][0], **_without(found, "allOf")}
+            elif found.get("allOf"):
+                first, *rest = found["allOf"]
+                found = _both(self.resolved(first), _without(found, "allOf"))
+                found = {**found, "allOf": rest} if rest else found
+            elif union_of(found) and ("type" in found or "properties" in found):
+                word = next(word for word in _UNIONS if found.get(word))
+                base = _without(found, word)
+                return {"anyOf": [{**base, "allOf": [branch]} for branch in found[word]]}
             elif isinstance(found.get("type"), list):
                 rest = _without(found, "type")
                 return {"anyOf": [{**rest, "type": kind} for kind in found["type"]]}
@@ -84,9 +91,10 @@ class Schemas:
 
     def _at(self, reference: str) -> Schema:
         found: Any = self._root
-        for part in reference.removeprefix("#").strip("/").split("/"):
+        for part in unquote(reference).removeprefix("#").strip("/").split("/"):
             if part:
-                found = found[part.replace("~1", "/").replace("~0", "~")]
+                key = part.replace("~1", "/").replace("~0", "~")
+                found = found[int(key)] if is_list(found) else found[key]
         known: Schema = found
         return known
 
@@ -96,6 +104,16 @@ def _must_hold(known: Schema) -> list[Any]:
     if known.get("minItems"):
         return [known.get("items", True), *known.get("prefixItems", ())]
     return [held[name] for name in known.get("required", ()) if name in held]
+
+
+def _both(one: Schema, other: Schema) -> Schema:
+    """Ask for what either schema asks for; in doubt the second one is right."""
+    both = {**one, **other}
+    if "properties" in one and "properties" in other:
+        both["properties"] = {**one["properties"], **other["properties"]}
+    if "required" in one and "required" in other:
+        both["required"] = list(dict.fromkeys([*one["required"], *other["required"]]))
+    return both
 
 
 def _without(schema: Schema, word: str) -> Schema:
