@@ -172,11 +172,25 @@ def test_a_value_is_found_where_its_name_stands(
     assert fill_schema(one_field(kind), facts_of(text)) == {"seats_used": value}
 
 
-@pytest.mark.parametrize("text", ["7" * 50_000, "{ [ " * 9_000, "a" * 50_000, "\n \n" * 9_000])
+@pytest.mark.parametrize(
+    "text",
+    ["7" * 50_000, "{ [ " * 9_000, "a" * 50_000, "\n \n" * 9_000, "x\n" + " " * 50_000 + "x"],
+)
 def test_a_long_text_of_odd_characters_is_read_too(text: str) -> None:
     schema = {"type": "object", "properties": {"seats": {"type": "integer", "minimum": 3}}}
     assert fill_schema({**schema, "required": ["seats"]}, facts_of(text)) == {"seats": 3}
     assert OfflineModel().invoke(text).response_metadata["offline"] is True
+
+
+@pytest.mark.parametrize("text", ["***", "**", "- **\n- *"])
+def test_a_text_of_marks_alone_says_nothing(text: str) -> None:
+    schema = {"properties": {"topic": {"type": "string"}}, "required": ["topic"]}
+    assert fill_schema(schema, facts_of(text)) == {"topic": "unknown"}
+
+
+def test_an_empty_conversation_and_a_tool_of_a_provider_are_answered_too() -> None:
+    model = OfflineModel().bind_tools([{"type": "web_search"}])
+    assert "nothing in the request" in model.invoke([]).text
 
 
 class Cat(BaseModel):

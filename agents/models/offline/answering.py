@@ -42,7 +42,9 @@ def answer_to(messages: Sequence[BaseMessage], options: Mapping[str, Any]) -> An
 
     """
     request, results = _request(messages), _results(messages)
-    tools = [tool_of(bound) for bound in options.get("tools") or ()]
+    bound = options.get("tools") or ()
+    # A tool without a name is one that a provider has of its own.
+    tools = [tool_of(tool) for tool in bound if "name" in tool.get("function", tool)]
     forced = _forced(tools, options.get("tool_choice"))
     named = forced is not None and options.get("tool_choice") not in (*_FORCED, True)
     if tools and not results and not named and options.get("tool_choice") != "none":
@@ -66,7 +68,7 @@ def _request(messages: Sequence[BaseMessage]) -> str:
 
 def _question(messages: Sequence[BaseMessage]) -> str:
     asked: list[str] = [it.text for it in messages if isinstance(it, HumanMessage)]
-    return (asked or [messages[-1].text])[-1]
+    return (asked or [it.text for it in messages[-1:]] or [""])[-1]
 
 
 def _results(messages: Sequence[BaseMessage]) -> list[str]:

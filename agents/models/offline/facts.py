@@ -18,7 +18,8 @@ from stretto.agents.models.offline.extract import DATA, Section, sections_of
 
 _ITEM = r"[ \t]*(?:[-*]|\d+[.)])[ \t]+"
 _KEY = r"[*_`\"]*([A-Za-z][\w .'-]{0,40}?)[*_`\"]*[ \t]*"
-_LINE = re.compile(rf"^[ \t]*(?:{_ITEM})?{_KEY}[:=][*_` \t]*(\S.*)$", re.MULTILINE)
+# No ``_ITEM``, which could share a long row of blanks with what stands before it in many ways.
+_LINE = re.compile(rf"^[ \t]*(?:(?:[-*]|\d+[.)])[ \t]+)?{_KEY}[:=][*_` \t]*(\S.*)$", re.MULTILINE)
 _BLOCK = re.compile(rf"^[ \t]*{_KEY}:[*_` \t]*\n((?:{_ITEM}\S.*(?:\n|\Z))+)", re.MULTILINE)
 """A line ``key:`` with a list below it."""
 _QUOTES = "\"'`*"

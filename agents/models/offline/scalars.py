@@ -168,7 +168,7 @@ def _worded(name: str, facts: Facts) -> str:
     answer = extract_answer(facts.text)
     if is_telling(name):
         return answer
-    first = next(line for line in answer.splitlines() if line.strip("* "))
+    first = next((line for line in answer.splitlines() if line.strip("*- ")), UNKNOWN)
     return re.split(r"(?<=[.!?])\s", first.removeprefix("- "), maxsplit=1)[0].strip("* ")
 
 
