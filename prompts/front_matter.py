@@ -80,7 +80,7 @@ def _front_matter(name: str, source: str) -> FrontMatter:
 def _mapping(name: str, source: str) -> dict[str, Any]:
     try:
         head = yaml.safe_load(source)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: no such date
         lines = " ".join(str(error).split())
         raise _wrong(name, f"has broken front matter: {lines}") from error
     if not isinstance(head, dict):

@@ -13,6 +13,8 @@ from stretto.prompts.prompt import Prompt
 from stretto.prompts.template import names_used, tokens_of
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
+_DEEPEST = 20
+"""How many includes may stand in each other."""
 _INCLUDE = re.compile(
     r"^(?P<indent>[ \t]*)\{\{>\s*(?P<line>[A-Za-z0-9_-]+)\s*\}\}[ \t]*$"
     r"|\{\{>\s*(?P<inline>[A-Za-z0-9_-]+)\s*\}\}",
@@ -107,6 +109,9 @@ def _resolved(
         if part in chain:
             circle = " > ".join([*chain, part])
             raise ConfigurationError(f"prompt '{chain[0]}' includes itself: {circle}")
+        if len(chain) > _DEEPEST:
+            message = f"prompt '{chain[0]}' includes texts in texts more than {_DEEPEST} deep"
+            raise ConfigurationError(message)
         absent = f"prompt '{' > '.join(chain)}' includes '{part}', which is not there"
         source, folder = _Shelf(beside).find(part, absent)
         _, body = split_source(part, source)
@@ -168,3 +173,5 @@ def _text_of(file: Traversable) -> str:
         raise ConfigurationError(f"prompt file '{file}' cannot be read: {reason}") from None
     except UnicodeDecodeError:
         raise ConfigurationError(f"prompt file '{file}' is not UTF-8 text") from None
+    except ValueError:
+        raise ConfigurationError(f"no file is called {str(file)!r}") from None

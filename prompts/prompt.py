@@ -84,6 +84,13 @@ class Prompt:
             parts += [f"does not use {listed(unused)}"] if unused else []
             known = f"; its values are {listed(self.values)}" if self.values else ""
             raise ConfigurationError(f"prompt '{self.name}' {' and '.join(parts)}{known}")
+        try:
+            return self._rendered(values)
+        except RecursionError:
+            message = f"prompt '{self.name}' or one of its values is nested too deeply"
+            raise ConfigurationError(message) from None
+
+    def _rendered(self, values: Mapping[str, Any]) -> str:
         data = {name: _readable(value) for name, value in values.items()}
         if empty := list(dict.fromkeys(blanks(self._tokens, [data]))):
             message = f"prompt '{self.name}' needs {', '.join(empty)}, which its values do not have"

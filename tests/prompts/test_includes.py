@@ -113,3 +113,28 @@ def test_what_cannot_be_read_is_said(tmp_path: Path) -> None:
         load_prompt("absent.md", tmp_path)
     with pytest.raises(ConfigurationError, match="no folder of prompts '.*absent'"):
         load_prompt("account_advice", tmp_path / "absent")
+    with pytest.raises(ConfigurationError, match="no file is called '.*x.x00.md'"):
+        load_prompt("x\0.md")
+
+
+def test_includes_that_go_on_and_on_are_refused(tmp_path: Path) -> None:
+    for number in range(500):
+        write(tmp_path, f"c{number}", f"{{{{> c{number + 1}}}}}")
+    with pytest.raises(ConfigurationError, match="'c0' includes texts in texts more than 20 deep"):
+        load_prompt("c0", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "odd", ["2020-13-41", "1" * 5000, "[" * 5000], ids=["date", "number", "nesting"]
+)
+def test_front_matter_that_yaml_trips_over_is_refused(tmp_path: Path, odd: str) -> None:
+    write(tmp_path, "mine", "Hi.", odd)
+    with pytest.raises(ConfigurationError, match="'mine' has broken front matter"):
+        load_prompt("mine", tmp_path)
+
+
+def test_a_value_that_holds_itself_is_refused() -> None:
+    value: list[object] = []
+    value.append(value)
+    with pytest.raises(ConfigurationError, match="one of its values is nested too deeply"):
+        prompt_from_text("{{a}}").render(a=value)
