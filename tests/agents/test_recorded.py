@@ -273,3 +273,15 @@ def test_the_source_is_opened_at_opening(tape: Path, monkeypatch: pytest.MonkeyP
 def test_a_name_that_says_no_file_or_no_model_is_refused(place: str) -> None:
     with pytest.raises(ConfigurationError, match="write 'recorded:FILE'"):
         open_model(f"recorded:{place}")
+
+
+def test_a_call_behind_half_a_line_stands_on_a_line_of_its_own(tape: Path) -> None:
+    recording(tape).invoke("Hello")
+    whole = tape.read_text()
+    tape.write_text(whole + whole[:99])  # whoever wrote was stopped
+    recording(tape).invoke("Hi")
+    with pytest.raises(ConfigurationError, match="line 2: this is no recorded call"):
+        replaying(tape)
+    first, _, last = tape.read_text().splitlines()
+    tape.write_text(f"{first}\n{last}\n")
+    assert replaying(tape).invoke("Hi").text == "Hi"

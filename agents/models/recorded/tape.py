@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher, unified_diff
+from os import SEEK_END
 from pathlib import Path
 from typing import Any, cast
 
@@ -79,7 +80,9 @@ class Tape:
         line = json.dumps(entry, ensure_ascii=False, default=str)
         # A lone surrogate, which UTF-8 cannot hold, becomes the escape that JSON has for it.
         text = f"{line}\n".encode(errors="backslashreplace")
-        with self._lock, FileLock(f"{self.path}.lock"), self.path.open("ab") as file:
+        with self._lock, FileLock(f"{self.path}.lock"), self.path.open("a+b") as file:
+            if file.tell() and (file.seek(-1, SEEK_END), file.read(1))[1] != b"\n":
+                file.write(b"\n")  # who wrote last was stopped midway; that line alone is lost
             file.write(text)
 
     def _miss(self, request: Request) -> str:
