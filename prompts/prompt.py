@@ -17,12 +17,16 @@ from stretto.prompts.template import Token, blanks, tokens_of
 class _JsonDict(dict[str, Any]):
     """A mapping that reads as JSON where a prompt names it as a whole."""
 
+    _CHEVRON_return_scope_when_falsy = True  # else an empty one would be no text at all
+
     def __str__(self) -> str:
         return json.dumps(self, ensure_ascii=False, default=str)
 
 
 class _JsonList(list[Any]):
     """A list that reads as JSON where a prompt names it as a whole."""
+
+    _CHEVRON_return_scope_when_falsy = True  # else an empty one would be no text at all
 
     def __str__(self) -> str:
         return json.dumps(self, ensure_ascii=False, default=str)

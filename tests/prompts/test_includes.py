@@ -138,3 +138,8 @@ def test_a_value_that_holds_itself_is_refused() -> None:
     value.append(value)
     with pytest.raises(ConfigurationError, match="one of its values is nested too deeply"):
         prompt_from_text("{{a}}").render(a=value)
+
+
+def test_empty_lists_and_mappings_are_json_too() -> None:
+    prompt = prompt_from_text("{{a}}{{b}} {{#a}}some{{/a}}{{^a}}none{{/a}}{{^b}}none{{/b}}")
+    assert prompt.render(a=[], b={}) == "[]{} nonenone"
