@@ -48,7 +48,8 @@ def know_model(
 
 
 def _called(source: Any, chat: Any, name: str) -> str:
-    if kept := (getattr(chat, "metadata", None) or {}).get(opening.CALLED):
+    metadata: dict[str, Any] = getattr(chat, "metadata", None) or {}
+    if kept := metadata.get(opening.CALLED):
         return str(kept)
     named = isinstance(source, str) and source.strip()
     return opening.chosen_model(source) if named else name
