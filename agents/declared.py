@@ -141,8 +141,6 @@ def make_agent(declared: Declaration, model: Any = None) -> tuple[Any, dict[str,
         from stretto.agents.llm.declared import llm_arguments
 
         config = llm_arguments(config, name, declared.folder, model)
-    if declared.type == "http" and "select" in config:
-        raise ConfigurationError(f"agent '{name}': take 'select' out; a step's 'transform' does it")
     try:
         return target(**config), {}
     except TypeError as error:

@@ -1,19 +1,18 @@
 """A web service as an agent: one request for each task."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Any
 
 from stretto.agents.agent import Agent, Task
 from stretto.agents.http import MAX_BYTES, TIMEOUT_SECONDS, send_request
 from stretto.agents.secrets import Resolve
+from stretto.agents.selection import Pick, pick, picker
 from stretto.agents.urls import url_problem
-from stretto.errors import ConfigurationError, StepFailed
+from stretto.errors import ConfigurationError
 
 WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 WITHOUT_BODY = frozenset({"GET", "HEAD", "DELETE"})
-Pick = Callable[[Mapping[str, Any]], Any]
-"""Takes what is wanted out of an answer: ``status``, ``headers``, ``body``."""
 
 
 class HttpAgent(Agent):
@@ -30,7 +29,7 @@ class HttpAgent(Agent):
         method: str = "POST",
         *,
         headers: Mapping[str, str] | None = None,
-        select: Pick | None = None,
+        select: Pick | str | None = None,
         capabilities: frozenset[str] | set[str] = frozenset(),
         max_concurrent_tasks: int = 5,
         allow_private: bool = False,
@@ -46,7 +45,8 @@ class HttpAgent(Agent):
             url: where it is, ``http`` or ``https``.
             method: GET, HEAD, DELETE, POST, PUT or PATCH.
             headers: sent with every request; ``secret://NAME`` is filled in when it is sent.
-            select: picks the output out of the answer; the whole answer if None.
+            select: what of the answer is the output: a path such as ``body.data.items[0].name``, or
+                a function of the answer; all of it if None.
             capabilities: what the service can do.
             max_concurrent_tasks: how many requests are under way at once.
             allow_private: let requests reach addresses that are not public.
@@ -56,7 +56,7 @@ class HttpAgent(Agent):
             resolve_secret: gives a secret by name or raises KeyError; the environment if None.
 
         Raises:
-            ConfigurationError: the URL or the method cannot be used.
+            ConfigurationError: the URL, the method or ``select`` cannot be used.
 
         """
         if method not in WITH_BODY | WITHOUT_BODY:
@@ -68,7 +68,7 @@ class HttpAgent(Agent):
         self.capabilities = frozenset(capabilities)
         self.max_concurrent_tasks = max_concurrent_tasks
         self._method = method
-        self._select = select
+        self._select = _picker(name, select)
         self._headers = dict(headers or {})
         self._send = partial(
             send_request,
@@ -100,16 +100,13 @@ class HttpAgent(Agent):
         return answer if self._select is None else pick(self._select, answer)
 
 
-def pick(select: Pick, answer: Mapping[str, Any]) -> Any:
-    """Take what is wanted out of an answer.
-
-    Raises:
-        StepFailed: code ``http_select_failed``, when it is not there.
-
-    """
-    try:
-        return select(answer)
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
-        reason = f"{type(error).__name__}: {error}"
-        message = f"the answer is not as expected, nothing could be picked: {reason}"
-        raise StepFailed(message, code="http_select_failed") from error
+def _picker(name: str, select: Any) -> Pick | None:
+    if isinstance(select, str):
+        try:
+            return picker(select)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"agent '{name}': {error}") from None
+    if select is not None and not callable(select):
+        raise ConfigurationError(f"agent '{name}': select is a path or a function, not {select!r}")
+    function: Pick | None = select
+    return function

@@ -6,7 +6,7 @@ from typing import Any
 from stretto.agents.agent import FunctionAgent, Task
 from stretto.agents.http import TIMEOUT_SECONDS, send_request
 from stretto.agents.registry import RegisteredAgent
-from stretto.agents.service import Pick
+from stretto.agents.selection import Pick
 from stretto.errors import StepFailed
 from stretto.graphs.attempts import ANY_HOST, Attempts, Result, host_of
 from stretto.graphs.call import StepCall, Work

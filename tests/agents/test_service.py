@@ -1,12 +1,14 @@
 """A web service that steps call like any other agent."""
 
 import json
+import re
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import pytest
 
 from stretto.agents.agent import Task
+from stretto.agents.declared import resolve
 from stretto.agents.service import HttpAgent
 from stretto.errors import ConfigurationError, StepFailed
 from stretto.graphs.requests import selector
@@ -47,6 +49,53 @@ async def test_a_step_calls_it_and_gets_what_is_selected(crm: Canary) -> None:
     ran = await perform([step], [agent], input={"id": 7})
     assert ran.output == "Ada"
     assert json.loads(crm.requests[0].body) == {"id": 7}
+
+
+@pytest.mark.parametrize(
+    ("path", "wanted"),
+    [
+        ("status", 200),
+        ("headers.content-type", None),
+        ('headers["content-type"]', "application/json"),
+        ("body.data.items[0].name", "Ada"),
+        ('body["data"].items[0]', {"name": "Ada"}),
+    ],
+)
+async def test_a_path_in_a_file_says_what_the_output_is(
+    crm: Canary, path: str, wanted: Any
+) -> None:
+    config = {"url": crm.url("/leads"), "allow_private": True, "select": path}
+    if wanted is None:
+        with pytest.raises(ConfigurationError, match=r"agent 'crm': select '.*' is no path"):
+            resolve("http", "crm", config)
+        return
+    agent, _ = resolve("http", "crm", config)
+    assert await agent.run(Task()) == wanted
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("body.lead", "body has no 'lead'; it is a mapping of 'data'"),
+        ("body.data.items[3]", "body.data.items has no 3; it is a list of 1"),
+        ("body.data.items.name", "body.data.items has no 'name'; it is a list of 1"),
+        ("body[0]", "body has no 0; it is a mapping of 'data'"),
+        ("body.data.items[0].name[0]", "body.data.items[0].name has no 0; it is a text"),
+        ("status.code", "status has no 'code'; it is a number or a boolean"),
+    ],
+)
+async def test_what_is_not_in_the_answer_is_told_with_what_is(
+    crm: Canary, path: str, told: str
+) -> None:
+    with pytest.raises(StepFailed, match=re.escape(told)) as failed:
+        await service(crm, select=path).run(Task())
+    assert failed.value.code == "http_select_failed"
+
+
+@pytest.mark.parametrize("path", ["", "data.items", "body..x", "body[-1]", "body.", "body[x]", 5])
+async def test_what_is_no_path_is_refused_at_once(crm: Canary, path: Any) -> None:
+    with pytest.raises(ConfigurationError, match="agent 'crm': select"):
+        service(crm, select=path)
 
 
 async def test_every_attempt_of_a_call_that_changes_something_has_the_same_key(
