@@ -56,14 +56,18 @@ def pick(select: Pick, answer: Mapping[str, Any]) -> Any:
 def _followed(value: Any, parts: Sequence[str | int]) -> Any:
     way = ""
     for part in parts:
-        if isinstance(part, str) and isinstance(value, Mapping) and part in value:
-            value = cast(Mapping[str, Any], value)[part]
-        elif isinstance(part, int) and isinstance(value, list) and part < len(value):
-            value = cast(Sequence[Any], value)[part]
-        else:
+        entries = _entries(value)
+        if part not in entries:
             raise LookupError(f"{way} has no {part!r}; it is {_described(value)}")
+        value = entries[part]
         way += f"[{part}]" if isinstance(part, int) else f".{part}" if way else part
     return value
+
+
+def _entries(value: Any) -> Mapping[Any, Any]:
+    if isinstance(value, Mapping):
+        return cast(Mapping[Any, Any], value)
+    return dict(enumerate(cast(Sequence[Any], value))) if isinstance(value, list) else {}
 
 
 def _described(value: Any) -> str:
