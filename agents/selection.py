@@ -66,7 +66,7 @@ def _followed(value: Any, parts: Sequence[str | int]) -> Any:
 
 def _entries(value: Any) -> Mapping[Any, Any]:
     if isinstance(value, Mapping):
-        return cast(Mapping[Any, Any], value)
+        return cast(Mapping[str, Any], value)
     return dict(enumerate(cast(Sequence[Any], value))) if isinstance(value, list) else {}
 
 
