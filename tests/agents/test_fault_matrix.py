@@ -111,3 +111,16 @@ async def test_a_service_that_recovers_is_asked_until_it_answers() -> None:
     assert ran.output["text"] == "Hello there."
     retries = [event.data["code"] for event in events if event.event == "agent_retry"]
     assert retries == [UNAVAILABLE, CUT]
+
+
+async def test_a_reader_who_drops_what_a_retry_takes_back_has_the_answer() -> None:
+    said, dropped = "", list[str]()
+    async with openai_server(Answer(fault="cut", midway=True), Answer()) as server:
+        ran, events = await run_step(server)
+    for event in events:
+        if event.event == "agent_retry":
+            dropped, said = [*dropped, said], ""
+        elif event.event == "agent_stream":
+            said += event.data["content"]
+    assert dropped == ["Hello"]
+    assert said == ran.output["text"] == "Hello there."
