@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from stretto.agents.http import MAX_BYTES, send_request
-from stretto.agents.llm.schemas import schema_faults
+from stretto.agents.llm.schemas import check_schema, schema_faults
 from stretto.errors import ConfigurationError, StepFailed
 
 if TYPE_CHECKING:
@@ -42,9 +42,11 @@ class HttpTool:
         """Check that every place in the path has an argument.
 
         Raises:
-            ConfigurationError: it has none, or stands outside the path.
+            ConfigurationError: it has none, or stands outside the path; or the arguments have no
+                valid JSON Schemas.
 
         """
+        check_schema(self.schema, f"tool '{self.name}': the schema of its arguments")
         start = re.match(r"https?://[^/{}]+(/|$)", self.url)
         if start is None:
             raise ConfigurationError(

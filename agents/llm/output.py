@@ -1,15 +1,18 @@
 """What a model's answer has to be, as a schema, and whether an answer is that."""
 
 import inspect
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from jsonschema import Draft202012Validator, SchemaError
 from pydantic import BaseModel, ValidationError
 
-from stretto.agents.llm.schemas import MOST_FAULTS, schema_faults
+from stretto.agents.llm.schemas import MOST_FAULTS, check_schema, schema_faults
 from stretto.errors import ConfigurationError
+
+LONGEST_NAME = 64
+"""Characters of a tool's name that providers take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +43,12 @@ class OutputSchema:
                 f"agent '{agent}': output is a pydantic model or a JSON Schema, not {declared!r}"
             )
         schema = dict(cast(Mapping[str, Any], declared))
-        try:
-            Draft202012Validator.check_schema(schema)
-        except SchemaError as error:
-            message = f"agent '{agent}': output is no valid JSON Schema: {error.message}"
-            raise ConfigurationError(message) from error
+        check_schema(schema, f"agent '{agent}': output")
         if schema.get("type") != "object":
             raise ConfigurationError(
                 f"agent '{agent}': output has to be the schema of an object; wrap the value in one"
             )
-        name = "".join(c if c.isalnum() else "_" for c in str(schema.get("title") or "answer"))
+        name = re.sub(r"[^A-Za-z0-9_]", "_", str(schema.get("title") or "answer"))[:LONGEST_NAME]
         described = {"description": "The answer, in the form that is asked for."}
         return cls(name, {**described, **schema, "title": name})
 

@@ -1,3 +1,4 @@
+import re
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -8,6 +9,7 @@ from pydantic import BaseModel
 from stretto.agents.agent import Task
 from stretto.agents.gate import ModelGate
 from stretto.agents.llm import LLMAgent
+from stretto.agents.llm.output import OutputSchema
 from stretto.errors import BudgetExceeded, ConfigurationError, StepFailed
 from stretto.testing import ScriptedModel
 
@@ -234,17 +236,28 @@ def test_a_tool_that_no_model_can_be_told_of_is_refused(
         asking(ScriptedModel("x"), tools=tools)
 
 
+def refers_to(reference: str) -> dict[str, Any]:
+    return {"type": "object", "properties": {"a": {"$ref": reference}}}
+
+
 @pytest.mark.parametrize(
     ("output", "message"),
     [
         ({"type": "array"}, "has to be the schema of an object"),
         ({"type": "nonsense"}, "no valid JSON Schema"),
+        (refers_to("http://127.0.0.1:9/x"), "refers to 'http://127.0.0.1:9/x', which it does not"),
+        (refers_to("#/nope"), "refers to '#/nope', which it does not hold"),
         ("text", "is a pydantic model or a JSON Schema"),
     ],
 )
 def test_an_output_that_is_no_schema_is_refused(output: Any, message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         asking(ScriptedModel("x"), output=output)
+
+
+def test_an_answer_has_a_name_that_providers_take() -> None:
+    schema = OutputSchema.of({"type": "object", "title": "Größe in m " * 30}, "say")
+    assert re.fullmatch("[A-Za-z0-9_]{1,64}", schema.name)
 
 
 async def test_what_a_model_inside_a_tool_says_is_no_part_of_the_answer() -> None:

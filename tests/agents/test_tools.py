@@ -113,6 +113,11 @@ async def test_an_argument_may_stand_in_the_path_twice() -> None:
     assert asked == ["GET /7/of/7?full=false"]
 
 
+def test_arguments_that_are_no_schemas_are_refused() -> None:
+    with pytest.raises(ConfigurationError, match="tool 'order': the schema of its arguments"):
+        HttpTool("order", "Look.", "https://example.org", arguments={"a": {"type": "nonsense"}})
+
+
 async def test_a_tool_reaches_no_private_address_unless_it_may() -> None:
     tool = HttpTool("order", "Look.", "http://127.0.0.1:1/{order_id}", arguments=ORDER)
     with pytest.raises(StepFailed) as failure:
