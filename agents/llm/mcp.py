@@ -5,6 +5,10 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from httpx2 import URL
+
+from stretto.agents.transport import shown
+from stretto.agents.urls import url_problem
 from stretto.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -32,11 +36,14 @@ class McpServer:
         """Check that it is clear how to reach it.
 
         Raises:
-            ConfigurationError: there is neither a command nor a URL, or both, or no client.
+            ConfigurationError: there is neither a command nor a URL, or both, or a URL that is
+                none, or no client.
 
         """
         if (self.command is None) == (self.url is None):
             raise ConfigurationError(f"MCP server '{self.name}': give either command or url")
+        if self.url is not None and (problem := url_problem(self.url)) is not None:
+            raise ConfigurationError(f"MCP server '{self.name}': the url {problem}")
         if find_spec("langchain_mcp_adapters") is None:
             raise ConfigurationError(
                 f"MCP server '{self.name}' needs a client: pip install 'stretto[mcp]'"
@@ -55,9 +62,12 @@ class McpServer:
         try:
             found = {tool.name: tool for tool in await client.get_tools()}
         except Exception as error:
-            where = self.url or " ".join((self.command or "", *self.args))
+            where, told = self.command, _first(error)
+            if self.url is not None:  # secrets tend to sit in its query, and in arguments
+                where = shown(URL(self.url))
+                told = told.replace(self.url, where)
             raise ConfigurationError(
-                f"MCP server '{self.name}' at {where} gave no tools: {_first(error)}"
+                f"MCP server '{self.name}' at {where} gave no tools: {told}"
             ) from error
         wanted = list(found) if self.tools is None else list(self.tools)
         if missing := [name for name in wanted if name not in found]:

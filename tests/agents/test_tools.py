@@ -176,13 +176,29 @@ async def test_a_tool_that_an_mcp_server_does_not_offer_is_named(tmp_path: Path)
 
 
 async def test_an_mcp_server_that_is_not_there_is_told() -> None:
-    words = McpServer("words", url="http://127.0.0.1:1/mcp")
+    words = McpServer("words", url="http://127.0.0.1:1/mcp?token=key-2")
     async with asyncio.timeout(60):
-        with pytest.raises(ConfigurationError, match="'words' at http://127.0.0.1:1/mcp gave no"):
+        with pytest.raises(ConfigurationError, match="at http://127.0.0.1:1/mcp gave no") as told:
             await words.load()
+    assert "key-" not in str(told.value)
 
 
-@pytest.mark.parametrize("given", [{}, {"command": "x", "url": "http://h"}])
-def test_it_is_clear_how_an_mcp_server_is_reached(given: dict[str, Any]) -> None:
-    with pytest.raises(ConfigurationError, match="give either command or url"):
+async def test_the_arguments_of_an_mcp_server_that_fails_are_not_told() -> None:
+    words = McpServer("words", "false", ["--token", "key-1"])
+    async with asyncio.timeout(60):
+        with pytest.raises(ConfigurationError, match="'words' at false gave no tools") as told:
+            await words.load()
+    assert "key-" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({}, "give either command or url"),
+        ({"command": "x", "url": "http://h"}, "give either command or url"),
+        ({"url": "::h"}, "the url "),
+    ],
+)
+def test_it_is_clear_how_an_mcp_server_is_reached(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
         McpServer("words", **given)
