@@ -76,7 +76,8 @@ def load_declarations(path: Path) -> list[Declaration]:
             document: Any = tomllib.loads(text)
         else:  # JSON is YAML too
             document = yaml.safe_load(text)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        # A ValueError is text that is no UTF-8, TOML of a wrong form, or a date that is none.
         reason = " ".join(str(error).split())
         raise ConfigurationError(f"{path}: the agents in it cannot be read: {reason}") from error
     if not isinstance(document, Mapping) or "agents" not in document:
@@ -91,7 +92,7 @@ def _declaration(entry: Any, where: str, folder: Path) -> Declaration:
     for key, value in cast(Mapping[str, Any], entry).items():
         name = ALIASES.get(key, key)
         if name not in KEYS:
-            near = get_close_matches(key, KEYS, 1)
+            near = get_close_matches(str(key), KEYS, 1)
             hint = f" Did you mean '{near[0]}'?" if near else ""
             message = f"{where}: unknown key '{key}'.{hint} Allowed: {', '.join(KEYS)}"
             raise ConfigurationError(message)

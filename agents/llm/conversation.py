@@ -128,7 +128,8 @@ class Conversation:
                 continue
             updates = cast(dict[str, dict[str, Any] | None], part).values()
             for update in (update or {} for update in updates):
-                found = update.get("structured_response") or found
+                given = update.get("structured_response")
+                found = found if given is None else given  # which may be an empty mapping
                 messages: list[BaseMessage] = update.get("messages") or []
                 for message in messages:
                     said.append(message)

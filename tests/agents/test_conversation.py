@@ -115,6 +115,12 @@ async def test_the_output_has_the_form_that_is_asked_for(output: Any) -> None:
     assert await asking(model, output=output).run(Watched().task) == {"label": "good", "score": 3}
 
 
+async def test_an_empty_mapping_is_an_answer() -> None:
+    model = ScriptedModel({})
+    assert await asking(model, output={"type": "object"}).run(Watched().task) == {}
+    assert len(model.calls) == 1
+
+
 @OUTPUTS
 async def test_tools_may_be_called_before_the_output_is_given(output: Any) -> None:
     model = ScriptedModel([calls("lookup", word="glee"), {"label": "good", "score": 9}])

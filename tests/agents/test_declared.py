@@ -114,6 +114,9 @@ def test_a_second_agent_of_one_name_is_refused(folder: Path) -> None:
         ("[{name: a, type: llm, max_tasks: many}]", "'max_concurrent_tasks' is a whole number"),
         ("[{name: a, type: llm, capabilities: all}]", "'capabilities' is a list of words"),
         ("{}", "'agents' is a list of agents"),
+        ("[{1: a}]", "unknown key '1'"),
+        ("[{name: 2024-99-99}]", "the agents in it cannot be read"),
+        ("[" * 5000, "the agents in it cannot be read"),
     ],
 )
 def test_a_wrong_declaration_is_told_in_one_sentence(
