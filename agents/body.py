@@ -37,6 +37,8 @@ async def read_body(response: httpx2.Response, max_bytes: int) -> bytes:
                 raise _broken(response, f"is not valid {coding}") from None
             if len(content) > max_bytes:
                 raise _broken(response, f"is longer than {max_bytes} bytes", "http_body_too_large")
+            if unpack and unpack.unused_data:  # it would be held without a bound, and told nobody
+                raise _broken(response, f"goes on behind the end of its {coding}")
     if unpack and started and not unpack.eof:
         raise _broken(response, f"is not complete {coding}")
     return bytes(content)

@@ -215,8 +215,14 @@ async def test_a_compressed_body_is_read(
 
 @pytest.mark.parametrize(
     ("coding", "body"),
-    [("br", b"x"), ("gzip", b"x"), ("gzip", gzip.compress(b"x" * 99)[:-9])],
-    ids=["unknown", "wrong", "cut"],
+    [
+        ("br", b"x"),
+        ("gzip", b"x"),
+        ("gzip", gzip.compress(b"x" * 99)[:-9]),
+        ("gzip", gzip.compress(b"x") * 2),
+        ("deflate", zlib.compress(b"x") + b"more"),
+    ],
+    ids=["unknown", "wrong", "cut", "two members", "more"],
 )
 async def test_a_body_that_cannot_be_unpacked_fails(
     canary: Canary, coding: str, body: bytes
