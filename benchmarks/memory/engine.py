@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.memory.figures import Figure, percentile, timed
+from benchmarks.memory.figures import Figure, timed
+from benchmarks.memory.stalls import stalls, watched
 from stretto.memory.backend.edge import EdgeBackend
 from stretto.memory.backend.protocol import Backend
 from stretto.memory.backend.types import Filter, Match, Point, Query, Sparse
@@ -114,17 +115,10 @@ def _clocked(work: Callable[[], object]) -> float:
 async def _nodes(backend: Backend, name: str) -> list[Figure]:
     """Let 50 nodes put and search at once, and see how late the event loop gets."""
     work = [[_turn(node) for _ in range(TURNS)] for node in range(NODES)]
-    late: list[float] = []
-    probe = asyncio.create_task(_probe(late))
-    lost = sum(await asyncio.gather(*(_node(backend, turns) for turns in work)))
-    probe.cancel()
+    async with watched() as late:
+        lost = sum(await asyncio.gather(*(_node(backend, turns) for turns in work)))
     case = f"{name}, {NODES} nodes put and search"
-    stalls = [percentile(late, 0.99) * 1e3, max(late) * 1e3]
-    return [
-        Figure(case, "lost", lost, 0),
-        Figure(case, "ms the loop stalls, p99", stalls[0]),
-        Figure(case, "ms the loop stalls, worst", stalls[1], 20),
-    ]
+    return [Figure(case, "lost", lost, 0), *stalls(case, late)]
 
 
 async def _node(backend: Backend, turns: list[tuple[Point, list[Query]]]) -> int:
@@ -143,10 +137,3 @@ def _turn(node: int) -> tuple[Point, list[Query]]:
     written = Point(str(uuid.uuid4()), payload, made.lex, dense=made.dense)
     mine = Filter((Match("run_id", f"node{node}"),))
     return written, [Query("lex", made.lex or ([], []), mine, TURNS), *lexical()]
-
-
-async def _probe(late: list[float]) -> None:
-    while True:
-        started = time.perf_counter()
-        await asyncio.sleep(0.001)
-        late.append(time.perf_counter() - started - 0.001)

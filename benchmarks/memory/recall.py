@@ -6,14 +6,17 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from statistics import median
+from typing import TypeAlias
 
-from benchmarks.memory.figures import Figure, percentile, timed
+from benchmarks.memory.figures import Figure, timed
+from benchmarks.memory.stalls import stalls, watched
 from stretto.memory.item import Scope
+from stretto.memory.lexical import LexicalEncoder
 from stretto.memory.recollection import Memory, NewItem, Turn
+from stretto.memory.recollection.encoding import Encoder
 
 DIMS = 384
 TERMS, ASKED = 20_000, 5
@@ -30,11 +33,15 @@ TURNS = 20
 RECALLS, REMEMBERED = 400, 400
 NODES, ROUNDS = 50, 20
 IMPORTS = 5
-LIMITS: dict[tuple[int, str], tuple[float, float]] = {
+Limits: TypeAlias = tuple[float | None, float | None]
+"""Milliseconds at the median and at the 95th percentile."""
+LIMITS: dict[tuple[int, str], Limits] = {
     (10_000, "lexical"): (0.5, 3),
     (10_000, "hybrid"): (1, 4),
     (100_000, "hybrid"): (6, 15),
 }
+"""Without the embedding of the question, which is added to them."""
+NO_LIMITS: Limits = (None, None)
 
 
 class FreeEmbedder:
@@ -59,7 +66,7 @@ def measure(folder: Path, size: int) -> list[Figure]:
 async def _measure(folder: Path, size: int, embedder: FreeEmbedder | None) -> list[Figure]:
     random.seed(size)
     kind = "hybrid" if embedder else "lexical"
-    case, limits = f"{size:,} items, {kind}", LIMITS.get((size, kind), (None, None))
+    case, limits = f"{size:,} items, {kind}", LIMITS.get((size, kind), NO_LIMITS)
     async with Memory(folder, embedder=embedder, on_error="raise") as memory:
         facts, turns = await _fill(memory, size)
         figures = [
@@ -67,20 +74,37 @@ async def _measure(folder: Path, size: int, embedder: FreeEmbedder | None) -> li
             Figure(case, "conversations, turns per second", turns),
             Figure(case, "bytes on disk per item, log aside", _bytes(folder) / size, 3_072),
         ]
+        if embedder:
+            embedding = await _embedding(case, embedder)
+            p50, p95 = (
+                None if limit is None else limit + each.value
+                for limit, each in zip(limits, embedding, strict=False)
+            )
+            limits, figures = (p50, p95), figures + embedding
         for named, neighbours, tenant in ASKING:
 
             async def ask(near: int = neighbours, whose: str | None = tenant) -> None:
                 scope = Scope(whose or _tenant())
                 await memory.recall(_words(ASKED), scope=scope, neighbours=near)
 
-            asked = limits if neighbours == 0 else (None, None)
+            asked = limits if neighbours == 0 else NO_LIMITS
             figures += await _repeated(f"{case}, {named}", ask, RECALLS, asked)
 
         async def remember() -> None:
             await memory.remember(_text(), scope=Scope(_tenant()))
 
-        figures += await _repeated(f"{case}, remember", remember, REMEMBERED, (None, None))
+        figures += await _repeated(f"{case}, remember", remember, REMEMBERED)
         return figures + await _nodes(memory, case)
+
+
+async def _embedding(case: str, embedder: FreeEmbedder) -> list[Figure]:
+    """Measure what a question's vector takes, which its embedder makes in another thread."""
+    encoder = Encoder(LexicalEncoder(), embedder)
+
+    async def embed() -> None:
+        await encoder.meanings([_words(ASKED)])
+
+    return await _repeated(f"{case}, embedding alone", embed, RECALLS)
 
 
 async def _fill(memory: Memory, size: int) -> tuple[float, float]:
@@ -117,7 +141,7 @@ async def _repeated(
     case: str,
     work: Callable[[], Awaitable[None]],
     times: int,
-    limits: tuple[float | None, float | None],
+    limits: Limits = NO_LIMITS,
 ) -> list[Figure]:
     """Do something again and again; give its wall times, and the CPU time of all threads."""
     wall: list[float] = []
@@ -133,13 +157,9 @@ async def _repeated(
 async def _nodes(memory: Memory, case: str) -> list[Figure]:
     """Let 50 nodes remember and recall at once, and see how late the event loop gets."""
     case = f"{case}, {NODES} nodes remember and recall"
-    async with _watched() as late:
+    async with watched() as late:
         lost = sum(await asyncio.gather(*(_node(memory, number) for number in range(NODES))))
-    return [
-        Figure(case, "lost", lost, 0),
-        Figure(case, "ms the loop stalls, p99", percentile(late, 0.99) * 1e3),
-        Figure(case, "ms the loop stalls, worst", max(late) * 1e3, 20),
-    ]
+    return [Figure(case, "lost", lost, 0), *stalls(case, late)]
 
 
 async def _node(memory: Memory, number: int) -> int:
@@ -149,21 +169,6 @@ async def _node(memory: Memory, number: int) -> int:
         found = await memory.recall(f"mark{turn}", scope=scope)
         lost += item.id not in {each.item.id for each in found.items}
     return lost
-
-
-@asynccontextmanager
-async def _watched() -> AsyncGenerator[list[float]]:
-    late: list[float] = []
-
-    async def probe() -> None:
-        while True:
-            began = time.perf_counter()
-            await asyncio.sleep(0.001)
-            late.append(time.perf_counter() - began - 0.001)
-
-    watching = asyncio.create_task(probe())
-    yield late
-    watching.cancel()
 
 
 def imports() -> list[Figure]:
