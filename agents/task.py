@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from stretto.agents.gate import ModelGate
 from stretto.agents.pace import Pace
-from stretto.agents.recall.scoping import whose
+from stretto.agents.recall.scoping import check_named, whose
 from stretto.agents.undeclared import UNDECLARED
 from stretto.agents.usage import Usage
 from stretto.memory.item import EVERYTHING, Scope, Source
@@ -91,9 +91,14 @@ class Task(Mapping[str, Any]):
             scope: whose; what the host's memory is bound to holds.
             source: where things come from that are remembered without saying so.
 
+        Raises:
+            StepFailed: the run's context has a tenant or user who is nobody (``memory_scope``).
+
         """
-        memory = self.host_memory
-        return None if memory is None else memory.within(scope, source, self.degraded)
+        if (memory := self.host_memory) is None:
+            return None
+        check_named(self.context)
+        return memory.within(scope, source, self.degraded)
 
     def degraded(self, reason: str) -> None:
         """Tell, once in this call, that it goes on without memory, and why."""

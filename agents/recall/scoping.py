@@ -57,6 +57,20 @@ def narrowed(scope: Scope, wanted: Mapping[str, Any]) -> Scope:
     return replace(scope, **asked)
 
 
+def check_named(context: Mapping[str, Any]) -> None:
+    """Refuse a context that says on whose behalf it is and names nobody.
+
+    Raises:
+        StepFailed: it would show the memory of everybody (``memory_scope``).
+
+    """
+    for names in (TENANT, USER):
+        given = [name for name in names if context.get(name) is not None]
+        if given and _named(context, names) is None:
+            told = f"the run's context has an empty '{given[0]}'; name somebody, or leave it out"
+            raise StepFailed(told, code="memory_scope")
+
+
 def text_of(value: Any) -> str | None:
     """Give the text that stands for whoever is meant, or None for nobody in particular.
 

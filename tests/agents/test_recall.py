@@ -241,3 +241,22 @@ def test_a_scope_is_narrowed_and_never_changed() -> None:
 def test_the_words_of_data_are_its_texts_and_figures() -> None:
     assert words_of({"a": ["one", {"b": 2}], "c": None, "d": True, "e": " two \n"}) == "one 2 two"
     assert words_of("tea") == "tea"
+
+
+@pytest.mark.parametrize("nobody", [{"tenant": ""}, {"user": {}}, {"tenant": "a", "user_id": ""}])
+async def test_a_context_that_names_nobody_sees_nobodys_memory(
+    memory: Memory, nobody: dict[str, Any]
+) -> None:
+    task = Task("recall", {}, context=nobody, scope=scope_of(nobody), host_memory=memory)
+    with pytest.raises(StepFailed, match="name somebody, or leave it out") as refused:
+        _ = task.memory
+    assert refused.value.code == "memory_scope"
+
+
+@pytest.mark.parametrize("given", [{"tenant": None}, {"tenant": "", "tenant_id": "acme"}, {}])
+async def test_what_a_context_leaves_out_is_not_refused(
+    memory: Memory, given: dict[str, Any]
+) -> None:
+    task = Task("recall", {}, context=given, scope=scope_of(given), host_memory=memory)
+    assert task.memory is not None
+    assert task.memory.scope == Scope(tenant=given.get("tenant_id"))
