@@ -51,7 +51,7 @@ def to_json(figures: Sequence[Figure]) -> dict[str, Any]:
                 "case": f.case,
                 "measure": f.measure,
                 "value": float(f"{f.value:.4g}"),
-                "target": None if f.limit is None else f"{f.sense} {f.limit:g}",
+                "target": None if f.limit is None else f"{f.sense} {f.limit:.4g}",
                 "met": f.met,
             }
             for f in figures
@@ -64,7 +64,7 @@ def to_markdown(figures: Sequence[Figure]) -> str:
     versions = ", ".join(f"{name} {number}" for name, number in _versions().items())
     rows = [["case", "measure", "value", "target", "met"], ["---", "---", "---:", "---", "---"]]
     for f in figures:
-        target = "" if f.limit is None else f"{f.sense} {f.limit:,g}"
+        target = "" if f.limit is None else f"{f.sense} {f.limit:,.4g}"
         met = "" if f.met is None else "yes" if f.met else "**no**"
         shown = f"{f.value:,.0f}" if abs(f.value) >= 100 else f"{f.value:.3g}"
         rows.append([f.case, f.measure, shown, target, met])
