@@ -32,7 +32,7 @@ def measure(folder: Path, size: int) -> list[Figure]:
     random.seed(size)
     backend = EdgeBackend(folder, DIMS)
     backend.count(None).result()
-    limits, name = LIMITS.get(size, {}), f"{size:,} items"
+    limits, name = LIMITS.get(size, {}), f"engine, {size:,} items"
     figures = [Figure(name, "bulk, items per second", _fill(backend, size), 3_000, "≥")]
     log = sum(path.stat().st_blocks * 512 for path in folder.rglob("wal/*"))
     points = (backend.stats().result().bytes_on_disk or 0) - log
