@@ -9,6 +9,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError, ValidationError
 from referencing import Registry
 from referencing.exceptions import Unresolvable
+from referencing.jsonschema import DRAFT202012
 
 from stretto.graphs.paths import join
 from stretto.graphs.patterns import InputValidator, bad_patterns
@@ -60,12 +61,19 @@ def schema_problems(schema: Mapping[str, Any]) -> Iterator[str]:
 
 
 def unsafe_parts(schema: Mapping[str, Any]) -> Iterator[str]:
-    """Say what a valid schema must not have: some patterns, and references to elsewhere."""
+    """Say what a valid schema must not have: some patterns, and references to what is not in it."""
     yield from bad_patterns(schema)
+    nothing: Registry[Any] = Registry()
+    inside = nothing.with_resource("", DRAFT202012.create_resource(schema)).resolver()
     for path, reference in _references(schema, ""):
+        at = f" It is at {path}." if path else ""
         if not reference.startswith("#"):
-            message = f"'{reference}' points outside this document; only '#...' is allowed."
-            yield message + (f" It is at {path}." if path else "")
+            yield f"'{reference}' points outside this document; only '#...' is allowed.{at}"
+            continue
+        try:
+            inside.lookup(reference)
+        except Unresolvable:
+            yield f"'{reference}' points to nothing in this document.{at}"
 
 
 def _references(schema: Any, path: str) -> Iterator[tuple[str, str]]:

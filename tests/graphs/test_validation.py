@@ -346,6 +346,7 @@ OUT = {"agent": "y"}
         (workflow(step("a"), inputs={"x": "strang"}), "bad_schema", "inputs.x"),
         (workflow(step("a"), inputs={"x": {"type": 5}}), "bad_schema", "inputs.x.type"),
         (workflow(step("a"), inputs={"x": {"$ref": "http://e/x"}}), "bad_schema", "inputs"),
+        (workflow(step("a"), inputs={"x": {"$ref": "#/$defs/x"}}), "bad_schema", "inputs"),
         (workflow(step("a"), save_output="/etc/x"), "bad_save_path", "save_output"),
         (workflow(step("a"), save_output="a/../../x"), "bad_save_path", "save_output"),
         (workflow(step("a"), save_output="C:\\x"), "bad_save_path", "save_output"),
