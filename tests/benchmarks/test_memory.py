@@ -17,7 +17,7 @@ def test_a_quick_run_loses_nothing_and_writes_its_figures(
     lost = [f["value"] for f in figures if f["measure"] in ("lost", "writes lost")]
     assert len(lost) == 4
     assert not any(lost)
-    assert "| 500 items, put | ms, p50 |" in capsys.readouterr().out
+    assert "| engine, 500 items, put | ms, p50 |" in capsys.readouterr().out
 
 
 def test_a_figure_is_judged_on_its_side_of_the_limit() -> None:
