@@ -67,6 +67,11 @@ async def test_it_fails_every_time(error: Any) -> None:
             await agent(Task())
 
 
+async def test_an_error_that_has_to_be_made_of_something_is_given_as_one() -> None:
+    with pytest.raises(ScriptError, match="StepFailed cannot be raised without arguments"):
+        await FakeAgent("a", raises=StepFailed)(Task())
+
+
 async def test_it_fails_so_many_times_and_then_works(tmp_path: Path) -> None:
     agent = FakeAgent("a", "fine", fails=2)
     retry = {"attempts": 3, "delay": 0.001, "jitter": False}
