@@ -106,6 +106,23 @@ async def test_a_held_step_waits_while_another_one_goes_on(tmp_path: Path) -> No
     assert agent.calls[2].step_id == "after"
 
 
+async def test_the_items_of_a_map_are_held_by_its_name(tmp_path: Path) -> None:
+    gave: list[str] = []
+    agent = FakeAgent("a", lambda task: gave.append(task.step_id))
+    agent.hold("each")
+    each = Step.model_validate({"id": "each", "map": {"over": "[1, 2]", "agent": "a"}})
+    after = Step(id="after", agent="a")
+    async with engine_with(tmp_path, agent) as engine:
+        handle = await engine.start(flow(each, after))
+        await agent.called(3)
+        while not gave:
+            await asyncio.sleep(0)
+        assert gave == ["after"]
+        agent.release("each")
+        await handle.result()
+    assert sorted(gave[1:]) == ["each[0]", "each[1]"]
+
+
 async def test_all_calls_are_held_and_released_together() -> None:
     agent = FakeAgent("a", 1)
     agent.hold()

@@ -106,7 +106,7 @@ class FakeAgent(FunctionAgent):
         for times, future in self._waiting:
             if len(self.calls) >= times and not future.done():
                 future.set_result(None)
-        for step in (None, task.step_id):
+        for step in dict.fromkeys((None, task.step_id, task.step_id.partition("[")[0])):
             if (gate := self._gates.get(step)) is not None:
                 await gate.wait()
         if self._fails > 0:
