@@ -148,7 +148,7 @@ class LLMAgent(PreparedAgent):
         text, question = prompt.render(**values), ""
         if self._remembers:
             question = question_of(task, values)
-            text = with_known(text, await known_before(task, question))
+            text = with_known(prompt, values, await known_before(task, question))
         task.facts["prompt"] = prompt.facts()
         answer = await self._conversation.ask(task, text)
         facts = {"model": answer.model, "offline": answer.offline}
