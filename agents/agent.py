@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, ClassVar, Protocol, overload, runtime_checkable
 
+from stretto.agents.skills import skills
 from stretto.agents.task import Emit, Notify, Task, discard
 
 __all__ = ["Agent", "AgentLike", "Emit", "FunctionAgent", "KNOWN_CAPABILITIES", "Notify"]
@@ -97,7 +98,7 @@ class FunctionAgent(Agent):
         """Wrap ``function``; its own name is the agent's unless ``name`` says otherwise."""
         self.function = function
         self.name = name or str(getattr(function, "__name__", ""))
-        self.capabilities = frozenset(capabilities)
+        self.capabilities = skills(capabilities, self.name)
         self.max_concurrent_tasks = max_concurrent_tasks
         self.killable = killable
         self.stateful = stateful

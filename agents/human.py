@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from stretto.agents.agent import Agent, Task
+from stretto.agents.skills import skills
 from stretto.errors import ConfigurationError, StepFailed
 
 NOTHING: Any = object()
@@ -109,7 +110,7 @@ class HumanAgent(Agent):
         from stretto.prompts import prompt_from_text
 
         self.name = name
-        self.capabilities = frozenset(capabilities)
+        self.capabilities = skills(capabilities, self.name)
         self.max_concurrent_tasks = 1000  # asking takes no time, and who waits holds no slot
         self._prompt = prompt_from_text(message, name)
         self._question = Question(

@@ -20,6 +20,9 @@ from stretto.agents.usage import Usage
 from stretto.agents.worker import Order, Reply, find_function
 from stretto.errors import ConfigurationError, StepFailed
 
+ENDING = 1.0
+"""Seconds that a process which answers no more has to end by itself, so that it is told how."""
+
 
 class Process:
     """One worker process, which makes one call at a time."""
@@ -35,6 +38,7 @@ class Process:
             stdout=subprocess.PIPE,
             start_new_session=True,
         )
+        self._killed = False
 
     @property
     def alive(self) -> bool:
@@ -60,8 +64,9 @@ class Process:
                     return reply
                 publish(value)
         except (EOFError, OSError, pickle.UnpicklingError) as error:
+            cause = self._cause()
             self.kill()
-            raise StepFailed(self._cause(), code="worker_died", retryable=True) from error
+            raise StepFailed(cause, code="worker_died", retryable=True) from error
 
     def kill(self) -> None:
         """End it at once, with everything that it started, and wait until it is gone.
@@ -69,7 +74,9 @@ class Process:
         An exchange that is under way fails by that.
         """
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            if hasattr(os, "killpg") and self._process.returncode is None:
+            # Also when it has died by itself; but once, as its number may be another's later.
+            if hasattr(os, "killpg") and not self._killed:
+                self._killed = True
                 os.killpg(self._process.pid, signal.SIGKILL)
         self._process.kill()
         self._process.wait()
@@ -83,9 +90,19 @@ class Process:
                     pipe.close()
 
     def _cause(self) -> str:
-        code = self._process.returncode
-        how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
+        try:
+            code = self._process.wait(ENDING)
+        except subprocess.TimeoutExpired:
+            return "the worker process of the agent closed its pipes in the middle of the call"
+        how = f"by {_name_of(-code)}" if code < 0 else f"with exit code {code}"
         return f"the worker process of the agent was ended {how} in the middle of the call"
+
+
+def _name_of(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # those for real time have no names
+        return f"signal {number}"
 
 
 class Processes:

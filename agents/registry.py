@@ -12,7 +12,8 @@ from stretto.agents.agent import Agent, FunctionAgent, Task
 from stretto.agents.calling import call, entry_point, style_of
 from stretto.agents.pool import Instances
 from stretto.agents.processes import Processes, check_killable
-from stretto.errors import ConfigurationError, NoAgentFor
+from stretto.agents.skills import skills
+from stretto.errors import ConfigurationError, NoAgentFor, StrettoError
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,16 +86,17 @@ class AgentRegistry:
                 and cannot be sent to a worker process.
 
         """
-        instances = Instances(partial(target, **config or {})) if inspect.isclass(target) else None
+        instances = _instances(target, config or {}) if inspect.isclass(target) else None
         target = _checked(target) if instances is None else instances.first
-        if max_concurrent_tasks is None:
-            max_concurrent_tasks = int(getattr(target, "max_concurrent_tasks", 5))
+        name = str(name or getattr(target, "name", "") or type(target).__name__)
+        able: Any = getattr(target, "capabilities", ()) if capabilities is None else capabilities
+        slots: Any = max_concurrent_tasks
+        if slots is None:
+            slots = getattr(target, "max_concurrent_tasks", 5)
         entry = RegisteredAgent(
-            name=str(name or getattr(target, "name", "") or type(target).__name__),
-            capabilities=frozenset(
-                getattr(target, "capabilities", ()) if capabilities is None else capabilities
-            ),
-            max_concurrent_tasks=max_concurrent_tasks,
+            name=name,
+            capabilities=skills(able, name),
+            max_concurrent_tasks=slots,
             target=target,
             processes=self._processes if getattr(target, "killable", False) else None,
             instances=instances,
@@ -156,9 +158,10 @@ class AgentRegistry:
             raise ConfigurationError(
                 f"there is an agent '{entry.name}' already; give the second one another name"
             )
-        if entry.max_concurrent_tasks < 1:
+        slots: Any = entry.max_concurrent_tasks
+        if not isinstance(slots, int) or slots < 1:
             raise ConfigurationError(
-                f"agent '{entry.name}' needs max_concurrent_tasks of at least 1"
+                f"agent '{entry.name}' needs max_concurrent_tasks of at least 1, a whole number"
             )
         if entry.processes is not None:
             check_killable(entry.target, entry.name)
@@ -170,6 +173,18 @@ class AgentRegistry:
 
 def _is_plain(target: Any, task: Task) -> bool:
     return style_of(entry_point(target, task.action)) == "plain"
+
+
+def _instances(target: Any, config: Mapping[str, Any]) -> Instances:
+    try:
+        return Instances(partial(target, **config))
+    except StrettoError:
+        raise
+    except Exception as error:
+        raise ConfigurationError(
+            f"agent class {target.__name__} cannot be made: {type(error).__name__}: {error}; mend "
+            "that, or register an instance, or give what it takes as its config"
+        ) from error
 
 
 def _checked(target: Any) -> Any:

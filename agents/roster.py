@@ -1,11 +1,12 @@
 """All agents of a deployment: own ones, declared ones, those of plugins, shipped ones."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stretto.agents.declared import Declaration, load_declarations, make_agent, read_declarations
 from stretto.agents.plugins import load_plugins
+from stretto.errors import ConfigurationError, StrettoError
 
 if TYPE_CHECKING:
     from stretto.agents.registry import AgentRegistry
@@ -43,8 +44,7 @@ def fill_registry(
         source, folder = str(settings.source), settings.source.parent
         for declared in read_declarations(settings.agents, source, folder):
             register_declared(registry, declared, model)
-        for agent in load_plugins(settings.agent_plugins):
-            registry.register(agent)
+        _register_plugins(registry, settings.agent_plugins)
     if shipped:
         from stretto.agents.shipped import shipped_agents
 
@@ -63,3 +63,11 @@ def register_declared(registry: "AgentRegistry", declared: Declaration, model: A
     target, config = make_agent(declared, model)
     slots = declared.max_concurrent_tasks
     registry.register(target, declared.name, declared.capabilities, slots, config)
+
+
+def _register_plugins(registry: "AgentRegistry", allowed: Sequence[str]) -> None:
+    for plugin, agent in load_plugins(allowed):
+        try:
+            registry.register(agent)
+        except StrettoError as error:
+            raise ConfigurationError(f"plugin '{plugin}': {error}") from error

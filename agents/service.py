@@ -8,6 +8,7 @@ from stretto.agents.agent import Agent, Task
 from stretto.agents.http import MAX_BYTES, TIMEOUT_SECONDS, send_request
 from stretto.agents.secrets import Resolve
 from stretto.agents.selection import Pick, pick, picker
+from stretto.agents.skills import skills
 from stretto.agents.urls import url_problem
 from stretto.errors import ConfigurationError
 
@@ -65,7 +66,7 @@ class HttpAgent(Agent):
         if (problem := url_problem(url)) is not None:
             raise ConfigurationError(f"agent '{name}': the url {problem}")
         self.name = name
-        self.capabilities = frozenset(capabilities)
+        self.capabilities = skills(capabilities, self.name)
         self.max_concurrent_tasks = max_concurrent_tasks
         self._method = method
         self._select = _picker(name, select)

@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 
 from stretto.agents.agent import Emit, FunctionAgent
 from stretto.agents.calling import entry_point
+from stretto.agents.standin import stand_in
 from stretto.agents.undeclared import UNDECLARED
 from stretto.agents.usage import Usage
 from stretto.errors import StepFailed
@@ -77,18 +78,35 @@ def main() -> None:
     # What agents print goes to where errors go, and they find nothing to read.
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)
+    _keep_from_forks(orders, replies)
 
     def say(kind: str, value: Any) -> None:
-        pickle.dump((kind, value), replies)
+        replies.write(pickle.dumps((kind, value)))  # all of it, or nothing if it cannot be sent
         replies.flush()
 
     waiting: SimpleQueue[Order] = SimpleQueue()
+    here = os.getpid()
     threading.Thread(target=_listen, args=(orders, waiting), daemon=True).start()
     while True:
         order, mouth = waiting.get(), Mouth(say)
         reply = carry_out(order, mouth.publish)
+        if os.getpid() != here:  # a fork that came back from the call; the answer is not its own
+            os._exit(1 if reply.failure else 0)
         mouth.close()
         say("reply", reply)
+
+
+def _keep_from_forks(*pipes: BinaryIO) -> None:
+    """See to it that forks of this process neither answer for it nor hide that it has died."""
+
+    def cut_off() -> None:
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for pipe in pipes:
+            os.dup2(nothing, pipe.fileno(), inheritable=False)
+        os.close(nothing)
+
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=cut_off)
 
 
 def _listen(orders: BinaryIO, waiting: "SimpleQueue[Order]") -> None:
@@ -181,12 +199,11 @@ def _pickled(given: Any, name: str) -> bytes:
 
 
 def _failure(error: BaseException) -> bytes:
-    """Pickle an error, or its text when it would not survive that."""
+    """Pickle an error, or what stands for it when it would not survive that."""
     error.add_note("In the worker process:\n" + "".join(traceback.format_exception(error)))
     try:
         pickled = pickle.dumps(error)
         pickle.loads(pickled)
     except Exception:
-        told = StepFailed(f"{type(error).__name__}: {error}", code="agent_failed", retryable=True)
-        return pickle.dumps(told)
+        return pickle.dumps(stand_in(error))
     return pickled

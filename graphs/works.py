@@ -82,7 +82,7 @@ def _task(call: StepCall) -> Task:
         inputs=call.inputs,
         context=frame.roots.get("context") or {},
         run_id=call.scope.run["id"],
-        step_id=step.id,
+        step_id=call.path.rpartition("/")[2],  # of an item of a map, its step with its place
         messages=frame.messages,
         idempotency_key=f"{call.scope.run['id']}/{call.path}",
         usage=call.scope.usage,

@@ -10,7 +10,7 @@ REPO = Path(__file__).parents[1]
 SRC = REPO / "src" / "stretto"
 FLOORS = (
     ("errors",),  # below its neighbours, so that they can raise
-    ("events", "config"),
+    ("events", "config", "forbidding"),
     ("prompts", "memory"),
     ("agents",),
     ("graphs",),

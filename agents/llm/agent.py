@@ -10,6 +10,7 @@ from stretto.agents.llm.mcp import McpServer
 from stretto.agents.llm.output import OutputSchema
 from stretto.agents.llm.remembering import keep_exchange, known_before, question_of, with_known
 from stretto.agents.llm.tools import check_tools
+from stretto.agents.skills import skills
 from stretto.agents.threads import in_thread
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class LLMAgent(PreparedAgent):
 
         """
         self.name = name
-        self.capabilities = frozenset(capabilities)
+        self.capabilities = skills(capabilities, self.name)
         self.max_concurrent_tasks = max_concurrent_tasks
         self._prompt_source = prompt
         self._prompt: Prompt | None = None
@@ -147,7 +148,7 @@ class LLMAgent(PreparedAgent):
         text, question = prompt.render(**values), ""
         if self._remembers:
             question = question_of(task, values)
-            text = with_known(text, await known_before(task, question))
+            text = with_known(prompt, values, await known_before(task, question))
         task.facts["prompt"] = prompt.facts()
         answer = await self._conversation.ask(task, text)
         facts = {"model": answer.model, "offline": answer.offline}

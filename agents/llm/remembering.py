@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from stretto.agents.recall.asking import LONGEST, words_of
 from stretto.agents.recall.degrading import ABSENT, or_without
@@ -11,6 +11,7 @@ from stretto.agents.task import Task
 
 if TYPE_CHECKING:
     from stretto.memory.item import Scope
+    from stretto.prompts.prompt import Prompt
 
 K, BUDGET = 8, 600
 """Memories that are recalled before a call, and how many tokens of a prompt they may take."""
@@ -33,13 +34,27 @@ async def known_before(task: Task, question: str) -> str:
     return "" if found is None else harmless(found.text())
 
 
-def with_known(text: str, known: str) -> str:
-    """Put what is known into a prompt: into its data, or below it where it has none."""
+def with_known(prompt: "Prompt", values: Mapping[str, Any], known: str) -> str:
+    """Render a prompt with what is known: in its data, or below it where it has none."""
+    text = prompt.render(**values)
     if not known:
         return text
-    if (end := text.rfind(_END)) >= 0:
+    # The end that the prompt has: a value may hold these letters too, outside of the data.
+    if (end := prompt.render(**_without_ends(dict(values))).rfind(_END)) >= 0:
         return f"{text[:end].rstrip()}\n\n{TITLE}\n{known}\n{text[end:]}"
     return f"{text}\n\n{RULE}\n\n<data>\n{known}\n{_END}"
+
+
+def _without_ends(value: Any) -> Any:
+    """Put other letters, as many, in the place of all ends of data in a value."""
+    if isinstance(value, str):
+        return value.replace(_END, "[/data]")
+    if isinstance(value, Mapping):
+        given = cast(Mapping[str, Any], value)
+        return {_without_ends(name): _without_ends(one) for name, one in given.items()}
+    if isinstance(value, list | tuple):
+        return [_without_ends(one) for one in cast(list[Any], value)]
+    return value
 
 
 def question_of(task: Task, values: Mapping[str, Any]) -> str:

@@ -5,10 +5,10 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from stretto.agents.models.forbidding import check_allowed
 from stretto.agents.models.providers import open_langchain
 from stretto.agents.secrets import Secrets
 from stretto.errors import ConfigurationError
+from stretto.forbidding import check_allowed
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel

@@ -5,7 +5,7 @@ import os
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from stretto.agents.models.forbidding import is_allowed
+from stretto.forbidding import is_allowed
 
 SECONDS = 2.0
 """How long a connection may take to be opened, the look-up of its name included."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 COMMON = tuple(Fact.model_fields.keys() - {"text"})
 ONLY_OF_FACTS = ("text", "facts", *(set(COMMON) - {"at", "subject"}))
+ACTIONS = "recall, remember and forget"
 NOTHING = "give text, facts or turns, one of them and not empty"
 
 
@@ -60,7 +61,17 @@ class MemoryAgent(Agent):
         reason = found.degraded if found else reason
         return recollection_form(query, found, reason, params.explain)
 
-    run = recall
+    async def run(self, task: Task) -> dict[str, Any]:
+        """Recall, where a step names no action.
+
+        Raises:
+            StepFailed: it names one that there is not (``memory_params``), or see ``recall``.
+
+        """
+        if task.action not in (None, "run", "execute"):  # not to recall what was to be forgotten
+            told = f"the memory agent has no action '{task.action}'; there are {ACTIONS}"
+            raise StepFailed(told, code="memory_params")
+        return await self.recall(task)
 
     async def remember(self, task: Task) -> dict[str, Any]:
         """Keep something: a text, several facts, or the turns of a conversation.

@@ -79,7 +79,7 @@ class Fact(BaseModel):
     data: dict[str, Any] | None = None
     importance: Share = 0.5
     at: Moment | None = None
-    ttl: float | None = Field(default=None, gt=0)
+    ttl: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     """Seconds until it expires."""
     pinned: bool = False
 
@@ -109,8 +109,11 @@ class RememberParams(Params):
     data: dict[str, Any] | None = None
     importance: Share | None = None
     at: Moment | None = None
-    ttl: float | None = Field(default=None, gt=0)
+    ttl: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     pinned: bool | None = None
+
+
+_INNER: dict[int | str, type[BaseModel]] = {"facts": Fact, "turns": Turn}
 
 
 class ForgetParams(Params):
@@ -138,9 +141,11 @@ def read_params(kind: type[P], given: Mapping[str, Any]) -> P:
         return kind.model_validate(dict(given))
     except ValidationError as error:
         fault = error.errors(include_url=False, include_context=False)[0]
-        where = ".".join(str(part) for part in fault["loc"])
+        place = [part for part in fault["loc"] if part != Fact.__name__]
+        where = ".".join(str(part) for part in place)
         if fault["type"] == "extra_forbidden":
-            known = ", ".join(kind.model_fields)
+            inner = _INNER.get(place[0]) if len(place) > 1 else None
+            known = ", ".join((inner or kind).model_fields)
             message = f"the memory agent knows no param '{where}'; there are {known}"
         else:
             what = fault["msg"][:1].lower() + fault["msg"][1:]

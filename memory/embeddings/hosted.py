@@ -1,11 +1,13 @@
 """Embeddings of services and libraries that LangChain knows."""
 
+import os
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
 from stretto.errors import ConfigurationError, MemoryFault
+from stretto.forbidding import check_allowed
 from stretto.memory.embeddings.protocol import Compute
 
 if TYPE_CHECKING:
@@ -18,6 +20,8 @@ BATCH_BYTES = 250_000
 TEXT_BYTES = 8_000
 """A token has at least one byte: OpenAI's limits of 8,191 tokens per text and 300,000 per call hold
 without counting them, for which LangChain would download a vocabulary."""
+HERE = "huggingface:"
+"""Libraries that compute in this process."""
 OPENAI: dict[str, Any] = {"check_embedding_ctx_length": False, "timeout": 20.0, "max_retries": 2}
 
 
@@ -30,7 +34,8 @@ def open_hosted(name: str, api_key: SecretStr | None, base_url: str | None) -> C
         base_url: where OpenAI's protocol is spoken; None takes that of the environment.
 
     Raises:
-        ConfigurationError: the provider is not known, or its package or its key is missing.
+        ConfigurationError: the provider is not known, its package or its key is missing, or it is
+            a service on another machine and tests forbid those.
 
     """
     if ":" not in name:
@@ -51,7 +56,18 @@ def open_hosted(name: str, api_key: SecretStr | None, base_url: str | None) -> C
     except Exception as error:  # every provider tells a missing key in its own way
         what = f"{type(error).__name__}; set its key in the environment, such as OPENAI_API_KEY"
         raise _unusable(name, what) from None
+    if not name.startswith(HERE):
+        check_allowed(name, _address(embeddings), "embedder", "'dir:FOLDER' or none")
     return lambda texts: _embed(name, embeddings, texts)
+
+
+def _address(embeddings: Any) -> str | None:
+    """Give where embeddings are asked, as far as they tell."""
+    names = ("openai_api_base", "base_url")
+    told: Any = next((v for n in names if (v := getattr(embeddings, n, None))), None)
+    if told is None and hasattr(embeddings, names[0]):
+        told = os.environ.get("OPENAI_BASE_URL")  # read by the client underneath
+    return None if told is None else str(told)
 
 
 def _unusable(name: str, why: str) -> ConfigurationError:

@@ -168,6 +168,8 @@ def installed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("[]", ()),
         ('["things"]', ("fetch",)),
         ('["things-for-stretto"]', ("fetch", "Counter")),
+        ('["Things_for.Stretto"]', ("fetch", "Counter")),
+        ('["things", "things-for-stretto", "others"]', ("fetch", "Counter")),
     ],
 )
 def test_only_plugins_that_are_allowed_are_loaded(
@@ -180,4 +182,22 @@ def test_only_plugins_that_are_allowed_are_loaded(
 def test_a_plugin_that_is_not_installed_is_named(installed: Path) -> None:
     (installed / "stretto.toml").write_text('[stretto]\nagent_plugins = ["thins"]\n')
     with pytest.raises(ConfigurationError, match="offers agents as 'thins'; there are others, thi"):
+        filled(folder=installed)
+
+
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [
+        ("raise SystemExit(3)", "the agents of plugin 'things' failed to load: SystemExit: 3"),
+        ("{}['x']", "the agents of plugin 'things' failed to load: KeyError: 'x'"),
+        ("Thing = 5", "plugin 'things': 5 is no agent"),
+    ],
+)
+def test_a_plugin_that_cannot_be_used_is_named(installed: Path, code: str, why: str) -> None:
+    entry = "[stretto.agents]\nthings = damaged_things:Thing\n"
+    (installed / "things_for_stretto-1.0.dist-info" / "entry_points.txt").write_text(entry)
+    (installed / "damaged_things.py").write_text(code)
+    (installed / "stretto.toml").write_text('[stretto]\nagent_plugins = ["things"]\n')
+    sys.modules.pop("damaged_things", None)
+    with pytest.raises(ConfigurationError, match=why):
         filled(folder=installed)

@@ -15,6 +15,7 @@ from stretto.agents.agent import FunctionAgent
 from stretto.agents.registry import AgentRegistry
 from stretto.cli.crew import load_crew, make_registry
 from stretto.errors import ConfigurationError, StepFailed
+from stretto.graphs.causes import is_retryable, retry_after
 from tests.fakes import heavy
 from tests.graphs.running import Stage
 
@@ -125,6 +126,33 @@ async def test_a_crash_is_named_by_its_signal(registry: AgentRegistry, note: Pat
     with pytest.raises(StepFailed, match="ended by SIGSEGV") as failed:
         await registry.get("work").run(task(note, "crash"))
     assert (failed.value.code, failed.value.retryable) == ("worker_died", True)
+    with pytest.raises(StepFailed, match="ended by signal 40"):
+        await registry.get("work").run(task(note, "crash_without_a_name"))
+
+
+async def test_a_fork_that_comes_back_from_a_call_answers_nobody(
+    registry: AgentRegistry, note: Path
+) -> None:
+    told: list[str] = []
+    async with asyncio.timeout(20):
+        assert await registry.get("work").run(task(note, "fork", publish=told.append)) == 0
+        assert (await registry.get("work").run(task(note)))["calls"] == 2
+    assert told == []
+
+
+async def test_a_process_that_dies_is_missed_though_a_fork_of_it_lives(
+    registry: AgentRegistry, note: Path
+) -> None:
+    async with asyncio.timeout(20):
+        with pytest.raises(StepFailed, match="ended by SIGSEGV"):
+            await registry.get("work").run(task(note, "fork_and_crash"))
+    await all_gone(int(note.read_text()))
+
+
+async def test_what_cannot_be_published_harms_no_later_answer(
+    registry: AgentRegistry, note: Path
+) -> None:
+    assert await registry.get("work").run(task(note, "publish_oddly")) == "went on"
 
 
 async def test_its_exceptions_come_back_with_the_place_they_were_raised_at(
@@ -133,11 +161,25 @@ async def test_its_exceptions_come_back_with_the_place_they_were_raised_at(
     with pytest.raises(LookupError, match="nothing there") as failed:
         await registry.get("work").run(task(note, "fail"))
     assert "heavy.py" in failed.value.__notes__[0]
-    with pytest.raises(StepFailed, match="Unsendable: 7 odd"):
+    with pytest.raises(Exception, match="Unsendable: 7 odd"):
         await registry.get("work").run(task(note, "fail_oddly"))
     with pytest.raises(StepFailed, match="function cannot be") as failed_to_send:
         await registry.get("work").run(task(note, "give_oddly"))
     assert failed_to_send.value.code == "cannot_be_sent"
+
+
+async def test_what_stands_for_an_error_is_tried_again_like_it(
+    registry: AgentRegistry, note: Path
+) -> None:
+    with pytest.raises(ValueError, match="Unsilent: its message cannot be written") as failed:
+        await registry.get("work").run(task(note, "fail_unsaid"))
+    assert not is_retryable(failed.value)
+    for status, again in ((404, False), (503, True)):
+        given = Task(params={"what": "fail_at_a_service", "note": str(note), "status": status})
+        with pytest.raises(Exception, match=f"HTTPStatusError: .*{status}") as refused:
+            await registry.get("work").run(given)
+        assert is_retryable(refused.value) is again
+        assert retry_after(refused.value) == 7
 
 
 async def test_one_that_tries_to_end_the_program_fails_alone(note: Path) -> None:

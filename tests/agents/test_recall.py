@@ -1,6 +1,7 @@
 """The memory agent, and whose memory a call sees."""
 
 from collections.abc import AsyncIterator
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -147,7 +148,14 @@ async def test_what_is_forgotten_is_gone(ask: Calls) -> None:
         ("remember", {"turns": []}, "there are no turns"),
         ("remember", {"turns": [{"text": "x"}], "ttl": 60}, "has turns, and no ttl"),
         ("remember", {"turns": [{"text": "x"}], "text": "y"}, "has turns, and no text"),
-        ("remember", {"facts": [{"kind": "fact"}]}, "param 'facts.0"),
+        ("remember", {"facts": [{"kind": "fact"}]}, "param 'facts.0.text'"),
+        (
+            "remember",
+            {"facts": [{"text": "x", "sub": "y"}]},
+            "no param .facts.0.sub.; there are text, k",
+        ),
+        ("remember", {"text": "x", "ttl": inf}, "param 'ttl' of the memory agent: .* finite"),
+        ("forgt", {"subject": "x"}, "no action 'forgt'; there are recall, remember and forget"),
         ("forget", {}, "say what to forget"),
         ("forget", {"ids": []}, "say what to forget"),
     ],

@@ -9,6 +9,7 @@ import pytest
 from stretto.agents.agent import Agent, FunctionAgent, Task
 from stretto.agents.registry import AgentRegistry
 from stretto.errors import ConfigurationError, NoAgentFor
+from stretto.testing import FakeAgent
 
 
 class Scout(Agent):
@@ -105,6 +106,47 @@ class Careful(Agent):
     def slowly(self, task: Task) -> int:
         task.params["gate"].wait()
         return self.number
+
+
+class Needing:
+    def __init__(self, url: str) -> None: ...
+
+    async def run(self, task: Task) -> None: ...
+
+
+class Failing(Nameless):
+    def __init__(self) -> None:
+        raise OSError("no disk")
+
+
+class OneWord(Agent):
+    capabilities: Any = "analysis"
+
+
+class Many(Agent):
+    max_concurrent_tasks: Any = "many"
+
+
+@pytest.mark.parametrize(
+    ("target", "why"),
+    [
+        (Needing, "agent class Needing cannot be made: TypeError: .* argument: 'url'; mend"),
+        (Failing, "agent class Failing cannot be made: OSError: no disk"),
+        (OneWord, "capabilities of agent 'OneWord' are a set of words, .* not 'analysis'"),
+        (Many, "agent 'Many' needs max_concurrent_tasks of at least 1, a whole number"),
+    ],
+)
+def test_a_class_that_cannot_be_used_is_refused_in_one_sentence(target: Any, why: str) -> None:
+    with pytest.raises(ConfigurationError, match=why):
+        AgentRegistry([target])
+
+
+@pytest.mark.parametrize("given", ["analysis", {1}])
+def test_capabilities_that_are_no_words_are_refused(given: Any) -> None:
+    with pytest.raises(ConfigurationError, match="capabilities of agent 'plain' are a set of"):
+        FunctionAgent(plain, capabilities=given)
+    with pytest.raises(ConfigurationError, match="capabilities of agent 'fake' are a set of"):
+        FakeAgent("fake", capabilities=given)
 
 
 async def test_of_a_class_each_task_at_work_has_an_instance_that_is_used_again() -> None:

@@ -11,11 +11,11 @@ from pydantic import SecretStr
 from stretto import Engine, Step, Workflow
 from stretto.agents.agent import OpenModel, PreparedAgent, Task
 from stretto.agents.llm import LLMAgent
-from stretto.agents.models.forbidding import FORBID
 from stretto.agents.models.reachable import why_unreachable
 from stretto.config import ModelSettings, Settings
 from stretto.engine import readiness
 from stretto.errors import ConfigurationError
+from stretto.forbidding import FORBID
 from stretto.testing import FakeAgent
 from tests.fakes.openai_server import openai_server
 

@@ -5,8 +5,12 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
+from pickle import PicklingError
 from typing import Any
+
+import httpx2
 
 from stretto.agents.agent import Agent, Task, agent
 
@@ -19,6 +23,16 @@ class Unsendable(Exception):
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(f"{code} {reason}")
+
+
+class Unsilent(ValueError):
+    """Can neither be sent nor be written."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(code)
+
+    def __str__(self) -> str:
+        raise RuntimeError
 
 
 @agent(killable=True)
@@ -72,6 +86,45 @@ def fail_oddly(task: Task) -> None:
     raise Unsendable(7, "odd")
 
 
+def fail_unsaid(task: Task) -> None:
+    raise Unsilent(7, "odd")
+
+
+def fail_at_a_service(task: Task) -> None:
+    request = httpx2.Request("GET", "http://127.0.0.1/")
+    headers = {"Retry-After": "7"}
+    httpx2.Response(task.params["status"], headers=headers, request=request).raise_for_status()
+
+
+def fork(task: Task) -> Any:
+    """Make a copy of this process that comes back from the call too."""
+    if (child := os.fork()) == 0:
+        task.publish("nobody hears that")
+        return "of the fork"
+    _, status = os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(status)
+
+
+def fork_and_crash(task: Task) -> None:
+    """Die while a copy of this process lives."""
+    if (child := os.fork()) == 0:
+        signal.pause()
+    Path(task.params["note"]).write_text(str(child))
+    crash(task)
+
+
+def crash_without_a_name(task: Task) -> None:
+    os.kill(os.getpid(), signal.SIGRTMIN + 6)
+
+
+def publish_oddly(task: Task) -> str:
+    """Publish what cannot be sent, behind much that can."""
+    odd: Any = (b"x" * 200_000, lambda: None)
+    with suppress(AttributeError, PicklingError):
+        task.publish(odd)
+    return "went on"
+
+
 def give_oddly(task: Task) -> Any:
     return lambda: None
 
@@ -83,7 +136,10 @@ def remember(task: Task) -> None:
 
 DEEDS = {
     deed.__name__: deed
-    for deed in (tell, hang, die, crash, leave, fail, fail_oddly, give_oddly, remember)
+    for deed in (
+        *(tell, hang, die, crash, crash_without_a_name, leave, fork, fork_and_crash, remember),
+        *(fail, fail_oddly, fail_unsaid, fail_at_a_service, give_oddly, publish_oddly),
+    )
 }
 
 

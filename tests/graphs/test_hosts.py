@@ -69,7 +69,7 @@ async def test_a_map_may_have_more_items_than_a_host_allows_nodes() -> None:
     stage = Stage([{"id": "m", "map": {"over": "input.items", "agent": "ok"}}], Cast())
     entry = {"input": {"items": list(range(20))}}
     state = await stage.graph.ainvoke(entry, {"max_concurrency": 2})
-    assert state["outputs"] == {"m": [f"[{n}]" for n in range(20)]}
+    assert state["outputs"] == {"m": [f"m[{n}]" for n in range(20)]}
 
 
 async def test_wrong_input_is_refused_before_anything_starts() -> None:

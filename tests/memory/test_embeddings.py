@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from stretto.errors import ConfigurationError, MemoryFault
+from stretto.forbidding import FORBID
 from stretto.memory.embeddings import Embedder, open_embedder
 from stretto.memory.embeddings.checked import CheckedEmbedder
 from stretto.memory.embeddings.vectors import VectorCache
@@ -167,6 +168,19 @@ def test_a_missing_key_is_told_when_the_embedder_is_opened(monkeypatch: pytest.M
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     with pytest.raises(ConfigurationError, match="OPENAI_API_KEY"):
         open_embedder("openai:text-embedding-3-small")
+
+
+@pytest.mark.parametrize("base_url", [None, "https://api.example.org/v1"])
+def test_a_real_service_is_forbidden_where_its_models_are(
+    base_url: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    monkeypatch.setenv(FORBID, "1")
+    told = "embedder 'openai:tiny-2' is of a real service, .* use 'dir:FOLDER' or none"
+    with pytest.raises(ConfigurationError, match=told):
+        open_embedder(NAME, api_key=SecretStr(KEY), base_url=base_url)
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
+    assert open_embedder(NAME, api_key=SecretStr(KEY)) is not None
 
 
 def test_no_text_is_embedded_twice(tmp_path: Path) -> None:

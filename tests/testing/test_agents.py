@@ -67,6 +67,11 @@ async def test_it_fails_every_time(error: Any) -> None:
             await agent(Task())
 
 
+async def test_an_error_that_has_to_be_made_of_something_is_given_as_one() -> None:
+    with pytest.raises(ScriptError, match="StepFailed cannot be raised without arguments"):
+        await FakeAgent("a", raises=StepFailed)(Task())
+
+
 async def test_it_fails_so_many_times_and_then_works(tmp_path: Path) -> None:
     agent = FakeAgent("a", "fine", fails=2)
     retry = {"attempts": 3, "delay": 0.001, "jitter": False}
@@ -99,6 +104,23 @@ async def test_a_held_step_waits_while_another_one_goes_on(tmp_path: Path) -> No
         assert (await handle.result()).outputs["slow"] == "slow"
     assert {task.step_id for task in agent.calls[:2]} == {"slow", "fast"}
     assert agent.calls[2].step_id == "after"
+
+
+async def test_the_items_of_a_map_are_held_by_its_name(tmp_path: Path) -> None:
+    gave: list[str] = []
+    agent = FakeAgent("a", lambda task: gave.append(task.step_id))
+    agent.hold("each")
+    each = Step.model_validate({"id": "each", "map": {"over": "[1, 2]", "agent": "a"}})
+    after = Step(id="after", agent="a")
+    async with engine_with(tmp_path, agent) as engine:
+        handle = await engine.start(flow(each, after))
+        await agent.called(3)
+        while not gave:
+            await asyncio.sleep(0)
+        assert gave == ["after"]
+        agent.release("each")
+        await handle.result()
+    assert sorted(gave[1:]) == ["each[0]", "each[1]"]
 
 
 async def test_all_calls_are_held_and_released_together() -> None:

@@ -1,6 +1,7 @@
 """FakeClock: time that passes at once."""
 
 import asyncio
+import math
 import subprocess
 import sys
 import time
@@ -78,9 +79,11 @@ async def test_a_clock_that_is_not_in_use_moves_nothing() -> None:
         await FakeClock().advance(1)
 
 
-async def test_time_does_not_go_back() -> None:
-    with FakeClock() as clock, pytest.raises(ValueError, match="time goes forward, not by -1"):
-        await clock.advance(-1)
+@pytest.mark.parametrize("seconds", [-1, math.inf, math.nan])
+async def test_time_goes_neither_back_nor_on_without_an_end(seconds: float) -> None:
+    with FakeClock() as clock:
+        with pytest.raises(ValueError, match=f"time goes forward, not by {seconds:g} s"):
+            await clock.advance(seconds)
 
 
 def test_the_loop_of_another_library_is_refused() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from langchain.agents.structured_output import ProviderStrategy, ToolStrategy
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage
+from langchain_core.messages.tool import invalid_tool_call
 from langchain_core.tools import tool
 from pydantic import BaseModel
 
@@ -100,9 +101,22 @@ def test_a_function_sees_the_messages() -> None:
     assert ScriptedModel(echo).invoke("hello").text == "HELLO"
 
 
-def test_what_cannot_be_said_is_an_error() -> None:
-    with pytest.raises(ScriptError, match="cannot say 4"):
-        ScriptedModel([4]).invoke("go")  # type: ignore[list-item]
+UNSAYABLE: list[tuple[Any, str]] = [
+    (4, "cannot say 4"),
+    (None, "cannot say None"),
+    (Verdict(good=True), "cannot say Verdict"),
+    (StepFailed, "StepFailed cannot be raised without arguments .*give an exception"),
+    ({"tool_calls": [{"args": {}}]}, "calls no tool; write"),
+    ({"tool_calls": [{"name": "look_up", "args": "x"}]}, "calls no tool; write"),
+    ({"tool_calls": [{"name": "look_up", "arguments": {}}]}, "calls no tool; write"),
+]
+
+
+@pytest.mark.parametrize(("line", "told"), UNSAYABLE)
+def test_what_cannot_be_said_is_an_error(line: Any, told: str) -> None:
+    for lines in (line, [line]):
+        with pytest.raises(ScriptError, match=told):
+            ScriptedModel(lines).invoke("go")
 
 
 def test_data_that_nobody_asked_for_in_a_form_is_json() -> None:
@@ -124,6 +138,21 @@ async def test_a_tool_is_called(streamed: bool) -> None:
     assert answer.response_metadata["finish_reason"] == "tool_calls"
     assert model.calls[0].tools == ("look_up", "Verdict")
     assert model.calls[0].options == {"tool_choice": "auto"}
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+async def test_a_call_with_broken_arguments_is_one(streamed: bool) -> None:
+    broken = invalid_tool_call(name="look_up", args="x}", id="1", error=None)
+    model = ScriptedModel(AIMessage("", tool_calls=[], invalid_tool_calls=[broken]))
+    answer: Any = None
+    if streamed:
+        async for chunk in model.astream("go"):
+            answer = chunk if answer is None else answer + chunk
+    else:
+        answer = await model.ainvoke("go")
+    (called,) = answer.invalid_tool_calls
+    assert (called["name"], called["args"]) == ("look_up", "x}")
+    assert answer.response_metadata["finish_reason"] == "tool_calls"
 
 
 def test_structured_output_is_given_as_it_was_asked_for() -> None:

@@ -19,7 +19,7 @@ TESTS = """
     import sys
 
     import pytest
-    from stretto.agents.models.forbidding import check_allowed
+    from stretto.forbidding import check_allowed
     from stretto.errors import ConfigurationError
 
     @pytest.fixture
@@ -31,7 +31,7 @@ TESTS = """
             check_allowed("openai:tiny-1", None)
 
     def test_refused_in_a_process():
-        program = "from stretto.agents.models.forbidding import *; check_allowed('m', None)"
+        program = "from stretto.forbidding import *; check_allowed('m', None)"
         assert subprocess.run([sys.executable, "-c", program], stderr=-1).returncode == 1
 
     @pytest.mark.allow_model_calls
@@ -116,6 +116,27 @@ def test_an_engine_of_a_test_keeps_to_itself(
     )
     pytester.runpytest_subprocess().assert_outcomes(passed=1)
     assert not elsewhere.exists()
+
+
+def test_an_engine_of_a_test_leaves_nothing_with_the_services_of_a_deployment(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1/0")
+    monkeypatch.setenv("QDRANT_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("STRETTO_EMBEDDER", "openai:tiny-1")
+    pytester.makepyfile(
+        """
+        from stretto import Workflow
+
+        def test_memory(stretto_engine):
+            kept = {"id": "a", "agent": "memory", "action": "remember", "params": {"text": "Tea."}}
+            found = {"id": "b", "agent": "memory", "depends_on": ["a"], "params": {"query": "tea"}}
+            flow = Workflow.from_dict({"name": "w", "steps": [kept, found]})
+            result = stretto_engine.run_sync(flow)
+            assert result.outputs["b"]["found"] == 1, result
+        """
+    )
+    pytester.runpytest_subprocess().assert_outcomes(passed=1)
 
 
 def test_a_line_that_nobody_asked_for_is_an_error(pytester: pytest.Pytester) -> None:

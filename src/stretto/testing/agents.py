@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from stretto.agents.agent import FunctionAgent, Task
+from stretto.agents.skills import skills
 from stretto.errors import ConfigurationError, StepFailed
 from stretto.testing.script import Script, raised
 
@@ -51,7 +52,7 @@ class FakeAgent(FunctionAgent):
         super().__init__(
             self._perform,
             name=name,
-            capabilities=frozenset(capabilities),
+            capabilities=skills(capabilities, name),
             max_concurrent_tasks=max_concurrent_tasks,
             stateful=stateful,
         )
@@ -105,7 +106,7 @@ class FakeAgent(FunctionAgent):
         for times, future in self._waiting:
             if len(self.calls) >= times and not future.done():
                 future.set_result(None)
-        for step in (None, task.step_id):
+        for step in dict.fromkeys((None, task.step_id, task.step_id.partition("[")[0])):
             if (gate := self._gates.get(step)) is not None:
                 await gate.wait()
         if self._fails > 0:

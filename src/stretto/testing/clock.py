@@ -3,6 +3,7 @@
 import asyncio
 from datetime import datetime
 from importlib.util import find_spec
+from math import inf
 from typing import Any, Self
 
 from stretto.errors import ConfigurationError
@@ -64,10 +65,10 @@ class FakeClock:
 
         Raises:
             ConfigurationError: the clock is not in use, or the loop is not one of asyncio.
-            ValueError: time would go back.
+            ValueError: time would go back, or on without an end.
 
         """
-        if seconds < 0:
+        if not 0 <= seconds < inf:
             raise ValueError(f"time goes forward, not by {seconds:g} s")
         if self._traveller is None:
             raise ConfigurationError("enter the clock first: 'with FakeClock() as clock:'")

@@ -15,11 +15,11 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
-from pydantic import PrivateAttr
+from pydantic import BaseModel, PrivateAttr
 
 from stretto.agents.models.offline import count_tokens
 from stretto.testing.script import Script, ScriptError, raised
-from stretto.testing.tools import fitting_tool, name_of
+from stretto.testing.tools import checked_call, fitting_tool, name_of
 
 Line = str | AIMessage | dict[str, Any] | BaseException | type[BaseException]
 Answer = Line | Callable[[list[BaseMessage]], Line]
@@ -70,9 +70,9 @@ class ScriptedModel(BaseChatModel):
 
         """
         super().__init__(**settings)
-        alone = isinstance(answers, str | Mapping | AIMessage | BaseException | type)
-        alone = alone or callable(answers)
-        lines = [answers] if alone else cast(Iterable[Answer], answers)
+        alone = isinstance(answers, str | Mapping | BaseModel | type) or callable(answers)
+        alone = alone or not isinstance(answers, Iterable)
+        lines: Iterable[Any] = [answers] if alone else cast(Iterable[Any], answers)
         self._script = Script(lines, repeat)
 
     @property
@@ -139,12 +139,12 @@ class ScriptedModel(BaseChatModel):
                 args=call.get("args", {}),
                 id=call.get("id") or f"call_{len(self._calls)}_{place}",
             )
-            for place, call in enumerate(calls, start=1)
+            for place, call in enumerate(map(checked_call, calls), start=1)
         ]
 
     def _complete(self, answer: AIMessage, messages: list[BaseMessage]) -> AIMessage:
         """Add what every answer of a service has: why it ended, and what it cost."""
-        ending = "tool_calls" if answer.tool_calls else "stop"
+        ending = "tool_calls" if answer.tool_calls or answer.invalid_tool_calls else "stop"
         facts = {"model_name": self.model_name, "finish_reason": ending}
         said = answer.text + "".join(json.dumps(call["args"]) for call in answer.tool_calls)
         asked, given = sum(count_tokens(m.text) for m in messages), count_tokens(said)
@@ -204,6 +204,10 @@ def _chunks(answer: AIMessage) -> Iterator[AIMessageChunk]:
     calls = [
         ToolCallChunk(name=c["name"], args=json.dumps(c["args"]), id=c["id"], index=place)
         for place, c in enumerate(answer.tool_calls)
+    ]
+    calls += [
+        ToolCallChunk(name=c["name"], args=c["args"], id=c["id"], index=place)
+        for place, c in enumerate(answer.invalid_tool_calls, start=len(calls))
     ]
     yield AIMessageChunk(
         content="" if isinstance(answer.content, str) else answer.content,

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from stretto.testing.models import ScriptedModel
 
 FORBID = "STRETTO_FORBID_MODEL_CALLS"
+SERVICES = ("redis_url", "qdrant_url", "qdrant_api_key", "embedder")
+"""Settings of a deployment that would lead the engine of a test out of its folder."""
 MARK = "allow_model_calls"
 _forbidden_by_us = pytest.StashKey[bool]()
 
@@ -48,11 +50,18 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
 
 @pytest.fixture
 def stretto_engine(tmp_path: Path) -> "Engine":
-    """Give an engine that keeps its runs in ``tmp_path``; open it with ``async with``."""
+    """Give an engine that keeps everything in ``tmp_path``; open it with ``async with``.
+
+    What a deployment keeps in Redis and Qdrant is no place for what tests leave.
+    """
+    from stretto.config import load_settings
     from stretto.engine.engine import Engine
 
     home = tmp_path / ".stretto"
-    return Engine(home=home, database=f"sqlite:///{home / 'stretto.db'}", model="offline")
+    elsewhere: dict[str, Any] = dict.fromkeys(SERVICES)
+    settings = load_settings().model_copy(update=elsewhere)
+    database = f"sqlite:///{home / 'stretto.db'}"
+    return Engine(home=home, database=database, model="offline", settings=settings)
 
 
 @pytest.fixture

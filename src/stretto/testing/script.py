@@ -46,7 +46,16 @@ class Script:
 
 
 def raised(line: Any) -> BaseException | None:
-    """Give the exception that a line of a script is, without the traces of earlier times."""
+    """Give the exception that a line of a script is, without the traces of earlier times.
+
+    Raises:
+        ScriptError: it is a class of exceptions that are made of something.
+
+    """
     if isinstance(line, type) and issubclass(line, BaseException):
-        return line()
+        try:
+            return line()
+        except TypeError as error:
+            told = f"{line.__name__} cannot be raised without arguments ({error})"
+            raise ScriptError(f"{told}; give an exception, not its class") from None
     return line.with_traceback(None) if isinstance(line, BaseException) else None

@@ -11,6 +11,20 @@ def name_of(tool: Mapping[str, Any]) -> str:
     return str(tool.get("function", tool).get("name") or tool.get("type"))
 
 
+def checked_call(call: Any) -> Mapping[str, Any]:
+    """Give a call of a tool as a script has it.
+
+    Raises:
+        ScriptError: it is none.
+
+    """
+    told: Mapping[str, Any] = cast(Any, call) if isinstance(call, Mapping) else {}
+    fits = "name" in told and isinstance(told.get("args", {}), dict)
+    if not fits or set(told) - {"name", "args", "id", "type"}:
+        raise ScriptError(f'{call!r} calls no tool; write {{"name": ..., "args": {{...}}}}')
+    return told
+
+
 def fitting_tool(data: dict[str, Any], tools: list[dict[str, Any]], choice: Any) -> str:
     """Find the tool that structured data is meant for.
 

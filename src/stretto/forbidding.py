@@ -10,12 +10,20 @@ FORBID = "STRETTO_FORBID_MODEL_CALLS"
 """The environment variable of the ban; empty and ``0`` mean that there is none."""
 
 
-def check_allowed(name: str, base_url: str | None) -> None:
+MODELS = "stretto.testing.ScriptedModel, 'recorded:FILE' or 'offline'"
+"""What tests use in place of the chat models of services."""
+
+
+def check_allowed(
+    name: str, base_url: str | None, what: str = "model", instead: str = MODELS
+) -> None:
     """Refuse to open the model of a real service while that is forbidden.
 
     Args:
         name: the model's name, for the message.
         base_url: the service's address; one on this machine is allowed.
+        what: what it is, for the message.
+        instead: what tests use in its place, for the message.
 
     Raises:
         ConfigurationError: it is forbidden.
@@ -24,9 +32,8 @@ def check_allowed(name: str, base_url: str | None) -> None:
     if is_allowed(base_url):
         return
     raise ConfigurationError(
-        f"model '{name}' is of a real service, and {FORBID} forbids those in tests; use"
-        " stretto.testing.ScriptedModel, 'recorded:FILE' or 'offline', or mark the test with"
-        " @pytest.mark.allow_model_calls"
+        f"{what} '{name}' is of a real service, and {FORBID} forbids those in tests; use"
+        f" {instead}, or mark the test with @pytest.mark.allow_model_calls"
     )
 
 

@@ -1,7 +1,7 @@
 import pytest
 
-from stretto.agents.models.forbidding import FORBID, check_allowed
 from stretto.errors import ConfigurationError
+from stretto.forbidding import FORBID, check_allowed
 
 
 @pytest.mark.parametrize(
