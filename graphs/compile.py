@@ -158,7 +158,9 @@ class _Compiler:
                 roots = roots_of(workflow, given, outer.scope.run)
             except InputInvalid as error:
                 return {"failures": {"fallback": {"code": error.code, "message": error.message}}}
-            frame = replace(outer, prefix="fallback/", doom=None, stopping=None, given=given)
+            frame = replace(
+                outer, prefix=f"{outer.prefix}fallback/", doom=None, stopping=None, given=given
+            )
             ended: Any = await enter(graph, {"round": 0}, frame)
             summary = summarize(workflow, ended, roots)
             if not summary.success:
@@ -192,7 +194,7 @@ def _clean_up(workflow: Workflow, graph: Graph, make_frame: Any) -> Aftermath:
         frame = replace(
             outer,
             scope=outer.scope.without_limits(),
-            prefix="on_failure/",
+            prefix=f"{outer.prefix}on_failure/",
             outputs=outputs_of(workflow, state),
             steps=steps_of(state),
             doom=None,
