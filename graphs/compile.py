@@ -166,7 +166,8 @@ class _Compiler:
             if not summary.success:
                 failures = {f"fallback/{e.step}": e.to_dict() for e in summary.errors}
                 return {"failures": failures}
-            return {"outputs": {FALLBACK: {"output": summary.output}}}
+            output = {FALLBACK: {"output": summary.output}}
+            return {"outputs": output, "undo": ended.get("undo") or {}}
 
         return fall_back
 
