@@ -158,13 +158,16 @@ class _Compiler:
                 roots = roots_of(workflow, given, outer.scope.run)
             except InputInvalid as error:
                 return {"failures": {"fallback": {"code": error.code, "message": error.message}}}
-            frame = replace(outer, prefix="fallback/", doom=None, stopping=None, given=given)
+            frame = replace(
+                outer, prefix=f"{outer.prefix}fallback/", doom=None, stopping=None, given=given
+            )
             ended: Any = await enter(graph, {"round": 0}, frame)
             summary = summarize(workflow, ended, roots)
             if not summary.success:
                 failures = {f"fallback/{e.step}": e.to_dict() for e in summary.errors}
                 return {"failures": failures}
-            return {"outputs": {FALLBACK: {"output": summary.output}}}
+            output = {FALLBACK: {"output": summary.output}}
+            return {"outputs": output, "undo": ended.get("undo") or {}}
 
         return fall_back
 
@@ -192,7 +195,7 @@ def _clean_up(workflow: Workflow, graph: Graph, make_frame: Any) -> Aftermath:
         frame = replace(
             outer,
             scope=outer.scope.without_limits(),
-            prefix="on_failure/",
+            prefix=f"{outer.prefix}on_failure/",
             outputs=outputs_of(workflow, state),
             steps=steps_of(state),
             doom=None,

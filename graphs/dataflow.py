@@ -9,11 +9,13 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.errors import GraphBubbleUp
 from langgraph.runtime import Runtime
 
+from stretto.errors import StepFailed
 from stretto.graphs.activation import Activation
 from stretto.graphs.attempts import Result
 from stretto.graphs.call import NotRun, PartlyDone, Skipped, StepCall, Work
 from stretto.graphs.causes import describe
 from stretto.graphs.ended import Outcome, Status
+from stretto.graphs.jsonable import unfit
 from stretto.graphs.plan import StepPlan, holds
 from stretto.graphs.runtime import Services
 from stretto.graphs.spec import Workflow
@@ -169,6 +171,8 @@ class StepNode:
                 return self._completed(call, Result(result.output, {**undo, **result.undo}))
             if self.plan.fallback is not None:
                 value = call.render(self.plan.fallback)
+                if (found := unfit(value)) is not None:
+                    raise StepFailed(f"the fallback has {found}", code="not_json")
                 return Outcome(self._record(call, "completed", error), value, undo=undo)
         except GraphBubbleUp:
             raise

@@ -47,7 +47,7 @@ class Outcome:
             writes["skipped"] = {step: self.reason or self.status}
         writes["records"] = {step: self.record}
         if self.partial is not None:
-            writes["partial"] = {step: self.partial}
+            writes["partial"] = {step: {**self.partial, "in_round": self.record.get("round", 0)}}
         if self.undo:
             writes["undo"] = self.undo
         return writes

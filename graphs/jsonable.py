@@ -30,12 +30,12 @@ def as_json(output: Any, agent: str) -> Any:
         plain = to_jsonable_python(output)
     except (PydanticSerializationError, ValueError, RecursionError, UnicodeError) as error:
         raise _not_json(agent, str(error)) from error
-    if (found := _unfit(plain)) is not None:
+    if (found := unfit(plain)) is not None:
         raise _not_json(agent, f"it holds {found}")
     return plain
 
 
-def _unfit(value: Any) -> str | None:
+def unfit(value: Any) -> str | None:
     """Name the first number in plain data that has no form in JSON or in a checkpoint."""
     waiting: list[Any] = [value]
     while waiting:

@@ -7,6 +7,7 @@ from typing import Any
 from stretto.errors import StepError
 from stretto.graphs.compensation import FALLBACK, failed
 from stretto.graphs.expressions import ExpressionError, Names
+from stretto.graphs.jsonable import unfit
 from stretto.graphs.plan import names_in
 from stretto.graphs.spec import Workflow
 from stretto.graphs.state import RunState
@@ -86,14 +87,18 @@ def output_of(
     """Build the workflow's output: what it declares, or the outputs of its last steps.
 
     Raises:
-        ExpressionError: the declared output refers to something that is not there.
+        ExpressionError: the declared output refers to something that is not there, or cannot be
+            kept.
 
     """
     if workflow.output is None:
         last = [step for step in terminal_steps(workflow.steps) if step in outputs]
         return outputs[last[0]] if len(last) == 1 else {step: outputs[step] for step in last}
     template = compile_template(workflow.output, names_in(workflow.steps))
-    return template.render(Names(roots, outputs, steps_of(state)))
+    output = template.render(Names(roots, outputs, steps_of(state)))
+    if (found := unfit(output)) is not None:
+        raise ExpressionError(f"it has {found}, which cannot be kept")
+    return output
 
 
 def steps_of(state: RunState) -> dict[str, dict[str, Any]]:

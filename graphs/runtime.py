@@ -23,7 +23,7 @@ from stretto.graphs.spec import Budget, Step, Workflow
 if TYPE_CHECKING:
     from stretto.memory.recollection import Memory
 
-Emit = Callable[[EventType, str | None, dict[str, Any]], None]
+Emit = Callable[[EventType, str | None, dict[str, Any]], object]
 """Publishes an event: its type, the step's path, its data."""
 PRIORITIES = ("critical", "high", "medium", "low", "background")
 

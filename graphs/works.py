@@ -11,6 +11,7 @@ from stretto.graphs.asking import ask, ask_again
 from stretto.graphs.attempts import Attempts, Result, publisher
 from stretto.graphs.call import StepCall, Work
 from stretto.graphs.expressions import Expression, compile_expression
+from stretto.graphs.jsonable import unfit
 from stretto.graphs.memories import scope_of_call
 from stretto.graphs.plan import StepPlan, holds
 from stretto.graphs.spec import OtherAgent, Step
@@ -94,9 +95,12 @@ def _task(call: StepCall) -> Task:
 
 def _transform(call: StepCall, value: Any) -> Any:
     try:
-        return apply_transforms(call.plan.step.transform, value)
+        given = apply_transforms(call.plan.step.transform, value)
     except TransformError as error:
         raise StepFailed(str(error), code="transform_failed") from error
+    if (found := unfit(given)) is not None:
+        raise StepFailed(f"the transforms give {found}, which cannot be kept", code="not_json")
+    return given
 
 
 def _chooser(step: Step, declared: frozenset[str], agents: AgentRegistry) -> Choose:

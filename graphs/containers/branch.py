@@ -30,7 +30,8 @@ def branch_work(
     names = [name for entry in entries.values() for name in entry]
 
     async def chosen(state: RunState) -> list[str]:
-        return list(entries[state.get("case") or DEFAULT_CASE])
+        case = state.get("case")
+        return list(entries[DEFAULT_CASE if case is None else case])  # a case may be ''
 
     builder.add_route(START, chosen, names)
     graph = builder.compile()

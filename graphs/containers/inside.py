@@ -106,8 +106,10 @@ async def go_inside(
 def seeds_of(call: StepCall) -> dict[str, Any]:
     """Give what an earlier attempt at the run had finished inside a container."""
     partial: dict[str, Any] = call.activation.state.get("partial") or {}
-    seeds: dict[str, Any] | None = partial.get(call.plan.step.id)
-    return seeds or {}
+    seeds: dict[str, Any] = dict(partial.get(call.plan.step.id) or {})
+    # What failed in an earlier round of the loop around, which went on, is no part of this one.
+    in_round = seeds.pop("in_round", call.activation.round)
+    return seeds if in_round == call.activation.round else {}
 
 
 def check_inside(call: StepCall, ended: RunState) -> None:

@@ -501,6 +501,23 @@ async def test_a_waiting_run_can_be_cancelled_and_asks_again(
     assert (done.success, players.calls) == (True, ["a"])
 
 
+@pytest.mark.parametrize("nested", [False, True], ids=["own", "nested"])
+async def test_what_is_asked_after_a_failure_waits_for_its_answer(
+    nested: bool, engine: Engine, players: Players
+) -> None:
+    ask = {"id": "tell", "approval": {"message": "Told the customer?"}}
+    failing = flow(step("a"), on_failure=[ask, step("close", "tell")])
+    engine.add_workflow(failing)
+    outer = Workflow.model_validate({"name": "o", "steps": [{"id": "n", "workflow": "play"}]})
+    prefix = "n/" if nested else ""
+    players.failing[f"{prefix}a"] = 1
+    waiting = await engine.run(outer if nested else failing)
+    assert [q["step"] for q in waiting.interrupts] == [f"{prefix}on_failure/tell"]
+    ended = await (await engine.resume(waiting.run_id, "approve")).result()
+    assert (ended.status, ended.errors[0].code) == ("failed", "told")
+    assert players.calls == [f"{prefix}a", f"{prefix}on_failure/close"]
+
+
 async def test_a_question_can_be_answered_the_moment_it_is_seen(engine: Engine) -> None:
     asking = flow({"id": "ask", "approval": {"message": "Go?"}})
     handle = await engine.start(asking)

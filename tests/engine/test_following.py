@@ -137,3 +137,14 @@ async def test_a_result_that_is_asked_for_while_a_run_goes_on_is_never_that_its_
             seen = [asyncio.create_task(end_seen_by_second(waiting.run_id)) for _ in range(4)]
             await first.resume(waiting.run_id, "approve")
             assert set(await asyncio.gather(*seen)) == {"completed"}
+
+
+@pytest.mark.parametrize(("after", "first"), [(-5, 1), (0, 1), (2, 3), (10**30, None)])
+async def test_events_are_read_after_any_number(
+    after: int, first: int | None, engine: Engine
+) -> None:
+    handle = await engine.start(CHAIN)
+    live = await collect(engine.events(handle.id, after))
+    await handle.result()
+    kept = await collect(engine.events(handle.id, after))
+    assert [events[0].seq if events else None for events in (live, kept)] == [first, first]

@@ -127,7 +127,7 @@ async def test_a_retry_from_a_step_runs_it_and_what_depends_on_it(
     engine: Engine, players: Players
 ) -> None:
     run_id = (await engine.run(CHAIN)).run_id
-    with pytest.raises(RunConflict, match="every step of run .* completed"):
+    with pytest.raises(RunConflict, match="no step of run .* failed"):
         await engine.retry(run_id)
     with pytest.raises(InputInvalid, match="no step 'bb'"):
         await engine.retry(run_id, "bb")
@@ -145,10 +145,59 @@ async def test_a_retry_from_a_container_keeps_nothing_of_its_inside(
     assert sorted(players.calls[:4]) == ["each[0]/x", "each[0]/y", "each[1]/x", "each[1]/y"]
 
 
-async def test_what_was_undone_is_done_again(engine: Engine, players: Players) -> None:
-    def undoing(of: str) -> dict[str, Any]:
-        return {"agent": "player", "action": "undo", "params": {"of": of}}
+async def test_a_retry_from_a_step_keeps_nothing_of_what_a_container_made_of_its_output(
+    engine: Engine, players: Players
+) -> None:
+    players.failing["each[1]/y"] = 1
+    run_id = (await engine.run(MAPPED, {"items": [1, 2]})).run_id
+    result = await again(engine, players, run_id, "a")
+    assert result.success
+    inside = {"each[0]/x", "each[0]/y", "each[1]/x", "each[1]/y"}
+    assert (players.calls[0], set(players.calls[1:5]), players.calls[5:]) == ("a", inside, ["z"])
 
+
+async def test_what_a_condition_left_out_lets_what_builds_on_it_stand(
+    engine: Engine, players: Players
+) -> None:
+    either = flow(
+        step("one", when="input.kind == 1"),
+        step("two", when="input.kind == 2"),
+        step("both", "one", "two", join="any"),
+        step("end", "both"),
+    )
+    players.failing["end"] = 1
+    run_id = (await engine.run(either, {"kind": 1})).run_id
+    result = await again(engine, players, run_id)
+    assert (result.success, players.calls) == (True, ["end"])
+
+
+def undoing(of: str) -> dict[str, Any]:
+    return {"agent": "player", "action": "undo", "params": {"of": of}}
+
+
+BODY = [step("x", compensate=undoing("x")), step("y", "x")]
+
+
+@pytest.mark.parametrize(
+    ("container", "fails", "expected"),
+    [
+        ({"loop": {"steps": BODY, "until": "iteration == 2", "max_iterations": 3}}, "c#2/y", 4),
+        ({"map": {"over": "[1, 2]", "steps": BODY}}, "c[1]/y", 4),
+        ({"branch": {"on": "'only'", "cases": {"only": {"steps": BODY}}}}, "c/y", 2),
+    ],
+    ids=["loop", "map", "branch"],
+)
+async def test_what_was_undone_inside_a_container_is_done_again(
+    container: dict[str, Any], fails: str, expected: int, engine: Engine, players: Players
+) -> None:
+    players.failing[fails] = 1
+    failed = await engine.run(flow({"id": "c", **container}))
+    assert (failed.status, set(players.undone)) == ("failed", {"x"})
+    result = await again(engine, players, failed.run_id)
+    assert (result.success, len(players.calls)) == (True, expected)
+
+
+async def test_what_was_undone_is_done_again(engine: Engine, players: Players) -> None:
     saga = flow(
         step("a", compensate=undoing("a")),
         step("kept", "a"),

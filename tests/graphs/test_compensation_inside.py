@@ -37,6 +37,15 @@ async def test_steps_inside_containers_are_undone_one_by_one() -> None:
     assert undone(cast) == ["w=w", "i=y", "i=x", "r=2", "r=1"]
 
 
+async def test_what_a_fallback_inside_did_is_undone_when_the_run_fails_later() -> None:
+    cast = Cast()
+    spare = Workflow.model_validate({"name": "spare", "steps": [done("s")]})
+    steps: Steps = [{"id": "n", "workflow": "inner", "input": {}}, bad("n")]
+    others = [inner([bad(step="worse")], fallback_workflow="spare"), spare]
+    await perform(steps, cast, others=others)
+    assert undone(cast) == ["s=s"]
+
+
 FAILING: dict[str, tuple[dict[str, Any], list[str]]] = {
     "loop": (loop([done("a"), bad("a")]), ["a=a"]),
     "map": (each([done("a", params={"value": "${item}"}), bad("a")]), ["a=x"]),

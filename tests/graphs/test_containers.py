@@ -139,6 +139,14 @@ async def test_a_loop_in_a_branch_in_a_map() -> None:
     assert ran.output == [{"b": {"l": {"n": "x2"}}}, {"b": {"other": 1}}, {"b": {"l": {"n": "x3"}}}]
 
 
+async def test_a_container_that_failed_in_one_round_begins_anew_in_the_next() -> None:
+    cast = Cast()
+    inner = branch({"k": [call("x"), call("y", "boom", "x")]}, on_error="continue")
+    ran = await perform([loop([inner], rounds=3)], cast, input=INPUT)
+    assert ran.success
+    assert cast.log == ["x", "y"] * 3
+
+
 async def test_the_inside_of_a_container_sees_what_it_depends_on() -> None:
     steps: Steps = [
         call("a", value="A"),

@@ -88,7 +88,7 @@ async def test_a_branch_takes_the_case_of_its_value_or_the_default(
     assert ran.output == output
 
 
-@pytest.mark.parametrize(("kind", "case"), [(True, "true"), (3, "3")])
+@pytest.mark.parametrize(("kind", "case"), [(True, "true"), (3, "3"), ("", "")])
 async def test_a_branch_takes_cases_by_the_text_of_booleans_and_numbers(
     kind: Any, case: str
 ) -> None:

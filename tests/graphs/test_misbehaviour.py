@@ -9,7 +9,8 @@ from langgraph.errors import NodeCancelledError
 from pydantic import BaseModel
 
 from stretto.agents.agent import FunctionAgent, Task
-from tests.graphs.running import Cast, Stage, open_activations, perform
+from stretto.graphs.spec import Workflow
+from tests.graphs.running import Cast, Saver, Stage, open_activations, perform
 
 
 class Number(BaseModel):
@@ -147,3 +148,52 @@ async def test_fifty_thousand_tokens_pass_in_order() -> None:
     tokens = [e.data["content"] for e in events if e.event == "agent_stream"]
     assert tokens == [f"{number} " for number in range(50_000)]
     assert ran.output == "".join(tokens)
+
+
+HUGE, SUM = 2**64, {"aggregate": "sum"}
+INNER = Workflow.model_validate(
+    {"name": "inner", "steps": [{"id": "x", "agent": "ok"}], "output": {"n": HUGE}}
+)
+
+
+@pytest.mark.parametrize(
+    ("step", "error"),
+    [
+        (
+            {"agent": "ok", "params": {"value": [1e308, 1e308]}, "transform": [SUM]},
+            ("not_json", "the transforms give the number inf, which cannot be kept"),
+        ),
+        (
+            {"agent": "ok", "params": {"value": [HUGE - 1, 1]}, "transform": [SUM]},
+            (
+                "not_json",
+                "the transforms give an integer of more than 64 bits, which cannot be kept",
+            ),
+        ),
+        (
+            {"input": [HUGE], "transform": [{"filter": "true"}]},
+            (
+                "not_json",
+                "the transforms give an integer of more than 64 bits, which cannot be kept",
+            ),
+        ),
+        (
+            {"agent": "boom", "on_error": {"fallback": {"n": HUGE}}},
+            ("not_json", "the fallback has an integer of more than 64 bits"),
+        ),
+        (
+            {"workflow": "inner", "input": {}},
+            (
+                "expression_failed",
+                "output: it has an integer of more than 64 bits, which cannot be kept",
+            ),
+        ),
+    ],
+    ids=["infinite", "sum", "input", "fallback", "nested"],
+)
+async def test_numbers_that_cannot_be_kept_fail_their_step(
+    step: dict[str, Any], error: tuple[str, str], saver: Saver
+) -> None:
+    stage = Stage([{"id": "s", **step}], Cast(), saver=saver, others=[INNER])
+    (found,) = (await stage.run()).summary.errors
+    assert (found.code, found.message) == error

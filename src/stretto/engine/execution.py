@@ -25,6 +25,7 @@ from stretto.engine.records import RunRow
 from stretto.engine.reminders import next_due
 from stretto.engine.resources import Resources
 from stretto.engine.result import ResultStatus, RunResult
+from stretto.engine.retry import broke_off
 from stretto.engine.snapshot import read_snapshot
 from stretto.engine.status import RunStatus
 from stretto.errors import ConfigurationError, StepError, StrettoError
@@ -102,7 +103,7 @@ class Execution:
             deadline_at=None,
         )
         run = {"id": row.run_id, "started_at": first, "attempt": attempt, "errors": 0}
-        scope = make_scope(flow, run, self._emit)
+        scope = make_scope(flow, run, self.log.emit)
         scope.given, scope.session = self._given(), self.row.session_id
         scope.priority = PRIORITIES.index(row.priority)
         scope.remaining = await self._remaining()
@@ -112,16 +113,13 @@ class Execution:
         facts = {"workflow": flow.name, "name": flow.name, "version": flow.version}
         event: EventType = "workflow_resumed" if row.attempt else "workflow_started"
         spent = {"spent": earlier.usage.to_dict()} if earlier else {}
-        self._emit(event, None, {**facts, "attempt": attempt, **spent})
+        self.log.emit(event, None, {**facts, "attempt": attempt, **spent})
         if earlier is not None:
             await self._take_up(scope, earlier)
         return scope
 
     def _given(self) -> Given:
         return Given(self.row.input or {}, self.row.context)
-
-    def _emit(self, event: EventType, step: str | None, data: dict[str, Any]) -> None:
-        self.log.emit(event, step, data)
 
     async def _earlier(self) -> Earlier:
         events = await self.resources.records.read_events(self.row.run_id)
@@ -164,14 +162,16 @@ class Execution:
             "recursion_limit": RECURSION_LIMIT,
         }
         graph: Any = self.graph  # its types say nothing of the state that it is over
-        entry = self.entry
+        entry, asked = self.entry, frozenset[str]()
         while True:
             state: RunState = await graph.ainvoke(entry, config, context=scope, durability="sync")
+            questions = questions_of(state)
+            before, asked = asked, frozenset(question["id"] for question in questions)
             # A failure that ends the run while somebody is still to be asked: the question is
-            # void, and entering once more lets its step record that.
-            if not (scope.doomed and questions_of(state)):
+            # void, and entering once more lets its step record that. One because of it is not.
+            if not (scope.doomed and broke_off(self.workflow, state)) or asked <= before:
                 return state
-            entry = None
+            entry, scope.asked = None, asked_by_step(questions)
 
     async def _read(self, state: RunState, scope: RunScope) -> RunResult:
         questions = in_order(questions_of(state), self.workflow)

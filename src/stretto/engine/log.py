@@ -95,6 +95,7 @@ class EventLog:
 
         """
         endings = ENDINGS if until_waiting else ENDINGS - {"workflow_waiting"}
+        after = max(after, 0)
         while True:
             batch = await self._after(after)
             for event in batch:

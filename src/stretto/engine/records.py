@@ -18,6 +18,8 @@ from stretto.memory.calls import finished
 
 __all__ = ["Records", "RunChanges", "RunRow", "State"]
 
+LAST_POSSIBLE = 2**63 - 1
+"""The highest number that a database keeps."""
 _SEGMENTS_AT_ONCE = 8
 _STORED = ("seq", "event", "at", "step", "data")
 
@@ -154,6 +156,7 @@ class Records(Learning):
 
         """
         found: list[RunEvent] = []
+        after = min(after, LAST_POSSIBLE)
         while limit is None or len(found) < limit:
             last = found[-1].seq if found else after
             query = select(events.c.payload).where(

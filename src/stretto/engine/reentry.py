@@ -160,7 +160,5 @@ class Reentry:
             return None  # the superstep goes on, also inside of containers
         again = steps_to_repeat(self.workflow, state, from_step)
         if not again:
-            raise RunConflict(
-                f"every step of run {self.row.run_id} completed; name the step to run from"
-            )
-        return retry_input(state, again, from_step)
+            raise RunConflict(f"no step of run {self.row.run_id} failed; name the step to run from")
+        return retry_input(self.workflow, state, again, from_step)

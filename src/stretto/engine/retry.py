@@ -1,4 +1,4 @@
-"""What a retry runs again: what did not complete, what was undone, and all that builds on it."""
+"""What a retry runs again: what failed or never ran, what was undone, and all that builds on it."""
 
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -11,6 +11,8 @@ from stretto.graphs.topology import needs_of
 
 AGAIN = {"status": "pending", "round": -1}
 """A record that no round of any region counts as done."""
+SETTLED = frozenset({"completed", "skipped"})
+"""How a step ended that would end the same way again, unless something that it needs does not."""
 
 
 def steps_to_repeat(workflow: Workflow, state: RunState, from_step: str | None) -> set[str]:
@@ -30,12 +32,11 @@ def steps_to_repeat(workflow: Workflow, state: RunState, from_step: str | None) 
         close = get_close_matches(from_step, known, n=1)
         hint = f"; did you mean '{close[0]}'?" if close else ""
         raise InputInvalid(f"workflow '{workflow.name}' has no step '{from_step}'{hint}")
-    records = state.get("records") or {}
-    undone = {path.split("/")[0].split("#")[0].split("[")[0] for path in _undone(state)}
+    records, undone = state.get("records") or {}, _undone_steps(state)
     again = {
         step
         for step in known
-        if records.get(step, {}).get("status") != "completed" or step in undone or step == from_step
+        if records.get(step, {}).get("status") not in SETTLED or step in undone or step == from_step
     }
     needs = needs_of(workflow.steps)
     while more := {s for s in known if s not in again and again.intersection(needs[s])}:
@@ -43,13 +44,16 @@ def steps_to_repeat(workflow: Workflow, state: RunState, from_step: str | None) 
     return again
 
 
-def retry_input(state: RunState, again: set[str], from_step: str | None) -> Mapping[str, Any]:
+def retry_input(
+    workflow: Workflow, state: RunState, again: set[str], from_step: str | None
+) -> Mapping[str, Any]:
     """Make the input that lets a finished thread go on: the chosen steps count as not done.
 
     All that is kept is written again, because steps that ended in a superstep that was broken off
     are not part of the last checkpoint, and a new input gives that superstep up.
 
     Args:
+        workflow: what is run.
         state: what is saved of the run.
         again: the steps to run again.
         from_step: a step of which nothing is kept, not even what finished inside it.
@@ -62,7 +66,17 @@ def retry_input(state: RunState, again: set[str], from_step: str | None) -> Mapp
         "failures": dict.fromkeys(failures),
         "skipped": dict.fromkeys(again & set(state.get("skipped") or {})),
         "undo": dict.fromkeys(_undone(state)),
-        "partial": {from_step: None} if from_step else {},
+        "partial": dict.fromkeys(_anew(workflow, state, again, from_step)),
+    }
+
+
+def _anew(workflow: Workflow, state: RunState, again: set[str], from_step: str | None) -> set[str]:
+    """Choose the containers of which nothing is kept: what is inside was undone, or built on it."""
+    needs, undone = needs_of(workflow.steps), _undone_steps(state)
+    return {
+        step
+        for step in again
+        if step in undone or step == from_step or again.intersection(needs[step])
     }
 
 
@@ -77,3 +91,8 @@ def broke_off(workflow: Workflow, state: RunState) -> bool:
 def _undone(state: RunState) -> list[str]:
     undo = state.get("undo") or {}
     return [path for path, entry in undo.items() if entry and "done" in entry]
+
+
+def _undone_steps(state: RunState) -> set[str]:
+    """Give the top-level steps that were undone, or of which something inside was."""
+    return {path.split("/")[0].split("#")[0].split("[")[0] for path in _undone(state)}
