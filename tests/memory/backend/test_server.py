@@ -1,6 +1,9 @@
 """What only a server has: outages, keys, versions, and writes that wait for it."""
 
+import asyncio
 import json
+import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -17,6 +20,7 @@ from qdrant_client import QdrantClient
 from stretto.errors import ConfigurationError, MemoryFault
 from stretto.memory.backend.edge import EdgeBackend
 from stretto.memory.backend.opening import open_backend
+from stretto.memory.backend.protocol import Engine
 from stretto.memory.backend.server import ServerBackend
 from stretto.memory.backend.types import Filter, Match, Point
 from tests.fakes.qdrant_server import QdrantServer, qdrant_server
@@ -324,6 +328,65 @@ def test_a_collection_that_is_made_twice_at_the_same_moment_is_one(
 def test_many_first_calls_at_once_make_one_collection(backend: ServerBackend) -> None:
     counts = [backend.count(None) for _ in range(10)]
     assert [count.result() for count in counts] == [0] * 10
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks are of POSIX")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_forked_child_has_a_connection_of_its_own(backend: ServerBackend) -> None:
+    backend.upsert([point(1)]).result()
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        signal.alarm(60)
+        try:
+            backend.upsert([point(2)]).result()
+            os.write(writing, bytes(numbers(backend)))
+            backend.close()
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as answer:
+        assert [*answer.read()] == [1, 2]
+    os.waitpid(child, 0)
+    assert numbers(backend) == [1, 2]
+
+
+def test_a_process_that_never_closes_its_backend_ends(tmp_path: Path, server: QdrantServer) -> None:
+    program = """
+        import sys
+        from pathlib import Path
+        from stretto.memory.backend.server import ServerBackend
+        backend = ServerBackend(Path(sys.argv[1]), sys.argv[2])
+        print(backend.atomic(lambda on: on.count(None)).result())
+    """
+    ended = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program), str(tmp_path), server.url],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "0\n", "")
+
+
+async def test_a_write_that_was_begun_comes_to_its_end_though_its_caller_is_cancelled(
+    backend: ServerBackend, server: QdrantServer
+) -> None:
+    def two(engine: Engine) -> None:
+        engine.upsert([point(1)])
+        server.faults.append("slow")
+        begun.set()
+        engine.upsert([point(2)])
+
+    begun = threading.Event()
+    work = asyncio.wrap_future(backend.atomic(two))
+    await asyncio.to_thread(begun.wait)
+    work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    await asyncio.wrap_future(backend.metadata())  # the other loop has heard of it, too
+    server.released.set()
+    await asyncio.wrap_future(backend.upsert([]))  # comes after all of it
+    assert await asyncio.to_thread(numbers, backend) == [1, 2]
 
 
 def test_closing_waits_for_what_was_asked_for(tmp_path: Path, server: QdrantServer) -> None:
