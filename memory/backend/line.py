@@ -22,8 +22,10 @@ READ_SECONDS = 2.0
 WRITE_SECONDS = 5.0
 ATTEMPTS = 3
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-AWAY = (429, 502, 503, 504)
+AWAY = (408, 425, 429, 502, 503, 504)
 """Answers that say the server cannot be had now, as opposed to what was asked of it."""
+REFUSED = (400, 409, 413, 422)
+"""Answers about what was asked, which will be the same next time: a write is not kept for these."""
 
 
 class Line:
@@ -118,7 +120,7 @@ class Line:
                 f"The Qdrant server at {self.url} does not have what was asked for: {error}",
                 code="memory_missing",
             )
-        if status is not None and status < 500:
+        if status in REFUSED:
             return MemoryFault(
                 f"The Qdrant server at {self.url} does not take this: {error}",
                 code="memory_refused",

@@ -174,6 +174,18 @@ def test_a_collection_that_is_gone_is_made_anew(
     assert numbers(backend) == [2]
 
 
+@pytest.mark.parametrize("status", [408, 429, 503])
+def test_a_server_that_asks_for_patience_counts_as_away(
+    backend: ServerBackend, server: QdrantServer, status: int
+) -> None:
+    backend.upsert([point(1)]).result()
+    server.faults.append(status)
+    backend.upsert([point(2)]).result()
+    assert backend.stats().result().spooled == 1
+    backend.upsert([point(3)]).result()
+    assert numbers(backend) == [1, 2, 3]
+
+
 def test_a_slow_server_counts_as_away(
     backend: ServerBackend, server: QdrantServer, told: list[str]
 ) -> None:
@@ -274,7 +286,7 @@ def test_a_write_the_server_never_takes_is_put_aside(
     assert aside["points"][0]["payload"] == {"n": 1}
 
 
-@pytest.mark.parametrize("faults", [[500], [404, 404], [401]])
+@pytest.mark.parametrize("faults", [[500], [404, 404], [401], [302], [405]])
 def test_a_write_that_waits_goes_on_waiting_while_the_server_is_not_well(
     backend: ServerBackend, server: QdrantServer, tmp_path: Path, faults: list[int]
 ) -> None:
