@@ -50,7 +50,9 @@ class Collection:
         name = next(found, None)
         if name is None:
             name = f"{self.alias}-1"
-            await self.create(name, self.wanted, {"created": time.time()})
+            # One that is gone comes back as it was known: whoever uses it goes on as before.
+            made = {**self.values, "created": time.time()}
+            await self.create(name, self.wanted or self.dims, made)
             await self.lead_to(name)
         await self._read(name)
 
