@@ -144,7 +144,9 @@ def test_an_answer_is_not_asked_for_again(backend: ServerBackend, server: Qdrant
     backend.upsert([point(1)]).result()
     before = len(server.requests)
     server.faults.append(500)
-    assert fault_of(backend.count(None)).code == "memory_failed"
+    fault = fault_of(backend.count(None))
+    assert fault.code == "memory_failed"
+    assert fault.message.endswith("could not do this. (500 injected)")
     assert len(server.requests) == before + 1
     server.faults.append(500)
     assert fault_of(backend.upsert([point(2)])).code == "memory_failed"

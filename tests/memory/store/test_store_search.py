@@ -73,6 +73,12 @@ def test_pages_make_up_the_whole(store: BaseStore) -> None:
     assert len(set(together)) == 50
 
 
+@pytest.mark.parametrize("query", [5, b"boots", ["boots"]])
+def test_a_query_that_is_no_text_is_refused(qdrant: BaseStore, query: Any) -> None:
+    with pytest.raises(InputInvalid, match="a query is text"):
+        qdrant.search((), query=query)
+
+
 @pytest.mark.parametrize(("limit", "offset"), [(-1, 0), (1, -1)])
 def test_a_page_below_zero_is_refused(qdrant: BaseStore, limit: int, offset: int) -> None:
     with pytest.raises(InputInvalid, match="must not be below 0"):
