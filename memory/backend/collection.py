@@ -1,6 +1,7 @@
 """The collection of memory on a Qdrant server: made on first use, replaced behind an alias."""
 
 import asyncio
+import re
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -153,7 +154,8 @@ class Collection:
 
     async def _check_version(self) -> None:
         version = (await self._line.ask(lambda c: c.info())).version
-        if tuple(int(n) for n in version.split("-")[0].split(".")[:2]) < FLOOR:
+        numbers = re.findall(r"\d+", version.split("-")[0])
+        if tuple(map(int, numbers[:2])) < FLOOR:
             raise MemoryFault(
                 f"The Qdrant server at {self._line.url} is {version}; memory needs "
                 f"{FLOOR[0]}.{FLOOR[1]} or newer.",

@@ -87,9 +87,11 @@ class Line:
         except ResponseHandlingException as error:
             if _is_transport(error):
                 raise self._lost(str(error.source) or type(error.source).__name__) from error
-            raise self._failed(str(error)) from error
+            raise self._odd(error) from error
         except UnexpectedResponse as error:
             raise self._answered(error) from error
+        except (ValueError, AssertionError) as error:  # what the client makes of other answers
+            raise self._odd(error) from error
         self._away_until = None
         return answer
 
@@ -129,6 +131,10 @@ class Line:
                 code="memory_refused",
             )
         return self._failed(told)
+
+    def _odd(self, error: Exception) -> MemoryFault:
+        detail = " ".join(str(error).split())[:TOLD]
+        return self._failed(f"its answer is none that a Qdrant server gives: {detail}")
 
     def _failed(self, detail: str) -> MemoryFault:
         return MemoryFault(

@@ -110,13 +110,31 @@ def test_a_wrong_key_is_denied_and_nothing_is_spooled(tmp_path: Path, key: str |
     assert not (tmp_path / "spool.jsonl").exists()
 
 
-def test_an_old_server_is_refused(tmp_path: Path) -> None:
-    with qdrant_server(version="1.15.4") as server:
+@pytest.mark.parametrize("version", ["1.15.4", "unknown"])
+def test_an_old_server_is_refused(tmp_path: Path, version: str) -> None:
+    with qdrant_server(version=version) as server:
         backend = ServerBackend(tmp_path, server.url)
         fault = fault_of(backend.count(None))
         backend.close()
     assert fault.code == "server_too_old"
     assert "1.16 or newer" in fault.message
+
+
+@pytest.mark.parametrize("answer", ["<html>Back soon</html>", "", "null", "{}", '{"result": null}'])
+def test_an_answer_that_is_none_of_a_qdrant_server_is_named(
+    tmp_path: Path, server: QdrantServer, backend: ServerBackend, answer: str
+) -> None:
+    def faults(asked: ServerBackend) -> list[MemoryFault]:
+        return [fault_of(call) for call in (asked.count(None), asked.upsert([point(1)]))]
+
+    backend.count(None).result()
+    server.faults.extend([answer] * 4)
+    other = ServerBackend(tmp_path / "other", server.url)
+    for fault in (*faults(backend), *faults(other)):
+        assert fault.code == "memory_failed"
+        assert "none that a Qdrant server gives" in fault.message
+        assert "\n" not in fault.message
+    other.close()
 
 
 def test_a_collection_of_others_is_refused(tmp_path: Path, server: QdrantServer) -> None:
