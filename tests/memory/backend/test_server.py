@@ -474,6 +474,17 @@ def test_a_damaged_spool_is_refused_and_left_alone(backend: ServerBackend, tmp_p
     assert (tmp_path / "spool.jsonl").read_text() == "nonsense\n"
 
 
+def test_a_spool_that_cannot_be_locked_is_named(backend: ServerBackend, tmp_path: Path) -> None:
+    (tmp_path / "spool.jsonl").write_text('{"op":"delete"}\n')
+    (tmp_path / "spool.lock").mkdir()
+    fault = fault_of(backend.upsert([point(1)]))
+    assert fault.degrades
+    assert "spool.lock" in fault.message
+    (tmp_path / "spool.lock").rmdir()
+    backend.upsert([point(2)]).result()
+    assert numbers(backend) == [2]
+
+
 def test_a_missing_package_names_the_extra(tmp_path: Path) -> None:
     program = """
         import sys
