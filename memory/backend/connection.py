@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, wait
+from contextvars import Context
 from threading import Thread
 from typing import Any, TypeVar
 
@@ -20,11 +21,12 @@ class Connection:
         """Start the thread.
 
         Not as a context manager: one that is dropped stops its thread and waits for that, for
-        ever where the thread is no more, at the end of a process or in a forked child.
+        ever where the thread is no more, at the end of a process or in a forked child. Nor in the
+        caller's context, which names another event loop.
         """
         started: Future[BlockingPortal] = Future()
         self._thread = Thread(
-            target=run, args=(_serve, started), name="stretto-memory", daemon=True
+            target=Context().run, args=(run, _serve, started), name="stretto-memory", daemon=True
         )
         self._thread.start()
         self.portal = started.result()
