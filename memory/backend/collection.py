@@ -1,6 +1,7 @@
 """The collection of memory on a Qdrant server: made on first use, replaced behind an alias."""
 
 import asyncio
+import re
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -50,7 +51,9 @@ class Collection:
         name = next(found, None)
         if name is None:
             name = f"{self.alias}-1"
-            await self.create(name, self.wanted, {"created": time.time()})
+            # One that is gone comes back as it was known: whoever uses it goes on as before.
+            made = {**self.values, "created": time.time()}
+            await self.create(name, self.wanted or self.dims, made)
             await self.lead_to(name)
         await self._read(name)
 
@@ -151,7 +154,8 @@ class Collection:
 
     async def _check_version(self) -> None:
         version = (await self._line.ask(lambda c: c.info())).version
-        if tuple(int(n) for n in version.split("-")[0].split(".")[:2]) < FLOOR:
+        numbers = re.findall(r"\d+", version.split("-")[0])
+        if tuple(map(int, numbers[:2])) < FLOOR:
             raise MemoryFault(
                 f"The Qdrant server at {self._line.url} is {version}; memory needs "
                 f"{FLOOR[0]}.{FLOOR[1]} or newer.",

@@ -1,6 +1,7 @@
 """One line to a Qdrant server: timeouts, retries, and a name for everything that goes wrong."""
 
 import asyncio
+import json
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -21,9 +22,13 @@ T = TypeVar("T")
 READ_SECONDS = 2.0
 WRITE_SECONDS = 5.0
 ATTEMPTS = 3
+TOLD = 300
+"""Characters of what a server says that are passed on."""
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-AWAY = (429, 502, 503, 504)
+AWAY = (408, 425, 429, 502, 503, 504)
 """Answers that say the server cannot be had now, as opposed to what was asked of it."""
+REFUSED = (400, 409, 413, 422)
+"""Answers about what was asked, which will be the same next time: a write is not kept for these."""
 
 
 class Line:
@@ -82,9 +87,11 @@ class Line:
         except ResponseHandlingException as error:
             if _is_transport(error):
                 raise self._lost(str(error.source) or type(error.source).__name__) from error
-            raise self._failed(str(error)) from error
+            raise self._odd(error) from error
         except UnexpectedResponse as error:
             raise self._answered(error) from error
+        except (ValueError, AssertionError) as error:  # what the client makes of other answers
+            raise self._odd(error) from error
         self._away_until = None
         return answer
 
@@ -104,7 +111,7 @@ class Line:
         raise AssertionError("the last attempt raises")
 
     def _answered(self, error: UnexpectedResponse) -> MemoryFault:
-        status = error.status_code
+        status, told = error.status_code, _told(error)
         if status in AWAY:
             return self._lost(f"it answered {status}")
         if status in (401, 403):
@@ -115,15 +122,19 @@ class Line:
             )
         if status == 404:
             return MemoryFault(
-                f"The Qdrant server at {self.url} does not have what was asked for: {error}",
+                f"The Qdrant server at {self.url} does not have what was asked for: {told}",
                 code="memory_missing",
             )
-        if status is not None and status < 500:
+        if status in REFUSED:
             return MemoryFault(
-                f"The Qdrant server at {self.url} does not take this: {error}",
+                f"The Qdrant server at {self.url} does not take this: {told}",
                 code="memory_refused",
             )
-        return self._failed(f"{status}: {error}")
+        return self._failed(told)
+
+    def _odd(self, error: Exception) -> MemoryFault:
+        detail = " ".join(str(error).split())[:TOLD]
+        return self._failed(f"its answer is none that a Qdrant server gives: {detail}")
 
     def _failed(self, detail: str) -> MemoryFault:
         return MemoryFault(
@@ -144,6 +155,15 @@ class Line:
             "QDRANT_URL.",
             code="memory_unreachable",
         )
+
+
+def _told(error: UnexpectedResponse) -> str:
+    """Give what the server says is wrong, in one line."""
+    try:
+        said = str(json.loads(error.content)["status"]["error"])
+    except (ValueError, TypeError, KeyError):
+        said = f"{error.reason_phrase} {error.content.decode(errors='replace')}"
+    return f"{error.status_code} {' '.join(said.split())[:TOLD]}"
 
 
 def _is_transport(error: BaseException) -> bool:

@@ -6,18 +6,17 @@ them. Writes of one process keep their order; while the server is away they wait
 
 import os
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from concurrent.futures import Future, wait
-from contextlib import AbstractContextManager
+from concurrent.futures import Future
 from pathlib import Path
 from threading import Lock
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from anyio import to_thread
-from anyio.from_thread import BlockingPortal, start_blocking_portal
+from anyio import CancelScope, to_thread
 from pydantic import SecretStr
 
 from stretto.errors import ConfigurationError
+from stretto.memory.backend.connection import Connection
 from stretto.memory.backend.line import Line
 from stretto.memory.backend.protocol import Engine, Page, Transform
 from stretto.memory.backend.remote import Remote
@@ -30,36 +29,6 @@ from stretto.memory.backend.types import Filter, Order, Point, Query, Record, St
 
 T = TypeVar("T")
 PAUSE_SECONDS = 1.0
-
-
-class Connection:
-    """The loop, the thread and the session of one process."""
-
-    def __init__(self, opening: Callable[[], Session]) -> None:
-        """Start the thread."""
-        self._manager: AbstractContextManager[BlockingPortal] = start_blocking_portal(
-            name="stretto-memory"
-        )
-        self.portal = self._manager.__enter__()
-        self.session = self.portal.call(opening)
-        self._asked: set[Future[Any]] = set()
-
-    def submit(self, call: Callable[[Session], Coroutine[Any, Any, T]]) -> Future[T]:
-        """Make a call, which ``close`` waits for."""
-        future = self.portal.start_task_soon(call, self.session)
-        self._asked.add(future)
-        future.add_done_callback(self._asked.discard)
-        return future
-
-    def close(self) -> None:
-        """Wait for what was asked for, hang up, and end the thread."""
-        wait(self._asked.copy())
-        self.portal.call(self._finish)
-        self._manager.__exit__(None, None, None)
-
-    async def _finish(self) -> None:
-        async with self.session.lock:
-            await self.session.remote.line.close()
 
 
 class ServerBackend:
@@ -197,8 +166,11 @@ class ServerBackend:
 
     def _write(self, call: Callable[[Session], Awaitable[T]]) -> Future[T]:
         async def run(session: Session) -> T:
+            # Once begun it comes to its end, as in a folder: half of it would be wrong.
             async with session.lock:
-                return await call(session)
+                with CancelScope(shield=True):
+                    return await call(session)
+            raise AssertionError("a shield lets through what is raised")
 
         return self._submit(run)
 

@@ -1,11 +1,12 @@
 """Writes that wait on disk for a Qdrant server to come back, one JSON line each."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
-from filelock import AsyncFileLock, BaseAsyncFileLock, FileLock
+from filelock import AsyncFileLock, FileLock
 from pydantic import BaseModel, ValidationError
 from qdrant_client import models
 
@@ -40,9 +41,13 @@ class Spool:
         self.rejected = folder / "spool.rejected.jsonl"
         self._limit = limit
 
-    def lock(self) -> BaseAsyncFileLock:
-        """Give what keeps other processes off the file, and lets the event loop go on meanwhile."""
-        return AsyncFileLock(self._lock_path(), thread_local=False, run_in_executor=False)
+    @asynccontextmanager
+    async def lock(self) -> AsyncGenerator[None]:
+        """Keep other processes off the file, and let the event loop go on meanwhile."""
+        lock = AsyncFileLock(self._lock_path(), thread_local=False, run_in_executor=False)
+        with named(self.path.parent):
+            async with lock:
+                yield
 
     def append(self, write: Write) -> None:
         """Keep a write durably.

@@ -3,12 +3,13 @@
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
 from langchain_core.embeddings import Embeddings
 from langgraph.store.base import ensure_embeddings
 
-from stretto.errors import ConfigurationError
+from stretto.errors import ConfigurationError, MemoryFault
 from stretto.memory.embeddings import Embedder, open_embedder
 
 Vectors = list[list[float]]
@@ -27,7 +28,14 @@ class Borrowed:
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Give one vector for each text."""
-        return self._embeddings.embed_documents(list(texts))
+        vectors = self._embeddings.embed_documents(list(texts))
+        if len(vectors) != len(texts):
+            raise MemoryFault(
+                f"the embedder '{self.name}' gave {len(vectors)} vectors for {len(texts)} texts; "
+                "check that it is a model for embeddings",
+                code="vector_invalid",
+            )
+        return vectors
 
 
 def embedder_of(embedder: Embedder | None, index: Mapping[str, Any]) -> Embedder | None:
@@ -67,7 +75,9 @@ def _blocking(embed: Any) -> Any:
         async def run() -> Vectors:
             return await awaited(texts)
 
-        return asyncio.run(run())
+        # The caller's thread may run an event loop, which cannot run another one.
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(lambda: asyncio.run(run())).result()
 
     return embed_texts
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast
 
 from langgraph.store.base import (
     GetOp,
@@ -122,6 +122,8 @@ class Preparing:
         _check_page(op.limit, op.offset)
         check_unicode(op.namespace_prefix)
         check(op.filter or {})
+        if not isinstance(cast("object", op.query), str | None):
+            raise InputInvalid(f"a query is text, not a {type(op.query).__name__}")
         vectors: dict[Using, Vector] = {}
         if op.query and "lex" in self._kinds:
             words = self._encoder.encode_query(op.query)

@@ -27,7 +27,7 @@ class QdrantServer:
         self.api_key = api_key
         self.faults: deque[int | str] = deque()
         """What the next requests meet: a status, "cut", "lost" (done, but the answer is cut),
-        "slow" (until ``released``), or "fine"."""
+        "slow" (until ``released``), "fine", or any other text as the answer."""
         self.released = Event()
         self.requests: list[tuple[str, str]] = []
         self.lock = Lock()
@@ -86,6 +86,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.owner.released.wait()
         if isinstance(fault, int):
             self.send(fault, {"status": {"error": "injected"}})
+        elif fault not in (None, "fine", "slow", "lost", "cut"):
+            self.send(200, fault)
         elif self.owner.api_key and self.headers.get("api-key") != self.owner.api_key:
             self.send(401, {"status": {"error": "Must provide an API key"}})
         else:
@@ -106,7 +108,7 @@ class _Handler(BaseHTTPRequestHandler):
         return 200, found if path == "/" else {"result": found, "status": "ok", "time": 0.0}
 
     def send(self, status: int, answer: Any) -> None:
-        content = json.dumps(answer).encode()
+        content = answer.encode() if isinstance(answer, str) else json.dumps(answer).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(content)))

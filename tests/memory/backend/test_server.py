@@ -1,6 +1,9 @@
 """What only a server has: outages, keys, versions, and writes that wait for it."""
 
+import asyncio
 import json
+import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -17,6 +20,7 @@ from qdrant_client import QdrantClient
 from stretto.errors import ConfigurationError, MemoryFault
 from stretto.memory.backend.edge import EdgeBackend
 from stretto.memory.backend.opening import open_backend
+from stretto.memory.backend.protocol import Engine
 from stretto.memory.backend.server import ServerBackend
 from stretto.memory.backend.types import Filter, Match, Point
 from tests.fakes.qdrant_server import QdrantServer, qdrant_server
@@ -106,13 +110,31 @@ def test_a_wrong_key_is_denied_and_nothing_is_spooled(tmp_path: Path, key: str |
     assert not (tmp_path / "spool.jsonl").exists()
 
 
-def test_an_old_server_is_refused(tmp_path: Path) -> None:
-    with qdrant_server(version="1.15.4") as server:
+@pytest.mark.parametrize("version", ["1.15.4", "unknown"])
+def test_an_old_server_is_refused(tmp_path: Path, version: str) -> None:
+    with qdrant_server(version=version) as server:
         backend = ServerBackend(tmp_path, server.url)
         fault = fault_of(backend.count(None))
         backend.close()
     assert fault.code == "server_too_old"
     assert "1.16 or newer" in fault.message
+
+
+@pytest.mark.parametrize("answer", ["<html>Back soon</html>", "", "null", "{}", '{"result": null}'])
+def test_an_answer_that_is_none_of_a_qdrant_server_is_named(
+    tmp_path: Path, server: QdrantServer, backend: ServerBackend, answer: str
+) -> None:
+    def faults(asked: ServerBackend) -> list[MemoryFault]:
+        return [fault_of(call) for call in (asked.count(None), asked.upsert([point(1)]))]
+
+    backend.count(None).result()
+    server.faults.extend([answer] * 4)
+    other = ServerBackend(tmp_path / "other", server.url)
+    for fault in (*faults(backend), *faults(other)):
+        assert fault.code == "memory_failed"
+        assert "none that a Qdrant server gives" in fault.message
+        assert "\n" not in fault.message
+    other.close()
 
 
 def test_a_collection_of_others_is_refused(tmp_path: Path, server: QdrantServer) -> None:
@@ -140,7 +162,9 @@ def test_an_answer_is_not_asked_for_again(backend: ServerBackend, server: Qdrant
     backend.upsert([point(1)]).result()
     before = len(server.requests)
     server.faults.append(500)
-    assert fault_of(backend.count(None)).code == "memory_failed"
+    fault = fault_of(backend.count(None))
+    assert fault.code == "memory_failed"
+    assert fault.message.endswith("could not do this. (500 injected)")
     assert len(server.requests) == before + 1
     server.faults.append(500)
     assert fault_of(backend.upsert([point(2)])).code == "memory_failed"
@@ -168,6 +192,18 @@ def test_a_collection_that_is_gone_is_made_anew(
     server.collections.aliases.clear()
     backend.upsert([point(2)]).result()
     assert numbers(backend) == [2]
+
+
+@pytest.mark.parametrize("status", [408, 429, 503])
+def test_a_server_that_asks_for_patience_counts_as_away(
+    backend: ServerBackend, server: QdrantServer, status: int
+) -> None:
+    backend.upsert([point(1)]).result()
+    server.faults.append(status)
+    backend.upsert([point(2)]).result()
+    assert backend.stats().result().spooled == 1
+    backend.upsert([point(3)]).result()
+    assert numbers(backend) == [1, 2, 3]
 
 
 def test_a_slow_server_counts_as_away(
@@ -270,7 +306,7 @@ def test_a_write_the_server_never_takes_is_put_aside(
     assert aside["points"][0]["payload"] == {"n": 1}
 
 
-@pytest.mark.parametrize("faults", [[500], [404, 404], [401]])
+@pytest.mark.parametrize("faults", [[500], [404, 404], [401], [302], [405]])
 def test_a_write_that_waits_goes_on_waiting_while_the_server_is_not_well(
     backend: ServerBackend, server: QdrantServer, tmp_path: Path, faults: list[int]
 ) -> None:
@@ -326,6 +362,65 @@ def test_many_first_calls_at_once_make_one_collection(backend: ServerBackend) ->
     assert [count.result() for count in counts] == [0] * 10
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks are of POSIX")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_forked_child_has_a_connection_of_its_own(backend: ServerBackend) -> None:
+    backend.upsert([point(1)]).result()
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        signal.alarm(60)
+        try:
+            backend.upsert([point(2)]).result()
+            os.write(writing, bytes(numbers(backend)))
+            backend.close()
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as answer:
+        assert [*answer.read()] == [1, 2]
+    os.waitpid(child, 0)
+    assert numbers(backend) == [1, 2]
+
+
+def test_a_process_that_never_closes_its_backend_ends(tmp_path: Path, server: QdrantServer) -> None:
+    program = """
+        import sys
+        from pathlib import Path
+        from stretto.memory.backend.server import ServerBackend
+        backend = ServerBackend(Path(sys.argv[1]), sys.argv[2])
+        print(backend.atomic(lambda on: on.count(None)).result())
+    """
+    ended = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program), str(tmp_path), server.url],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "0\n", "")
+
+
+async def test_a_write_that_was_begun_comes_to_its_end_though_its_caller_is_cancelled(
+    backend: ServerBackend, server: QdrantServer
+) -> None:
+    def two(engine: Engine) -> None:
+        engine.upsert([point(1)])
+        server.faults.append("slow")
+        begun.set()
+        engine.upsert([point(2)])
+
+    begun = threading.Event()
+    work = asyncio.wrap_future(backend.atomic(two))
+    await asyncio.to_thread(begun.wait)
+    work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    await asyncio.wrap_future(backend.metadata())  # the other loop has heard of it, too
+    server.released.set()
+    await asyncio.wrap_future(backend.upsert([]))  # comes after all of it
+    assert await asyncio.to_thread(numbers, backend) == [1, 2]
+
+
 def test_closing_waits_for_what_was_asked_for(tmp_path: Path, server: QdrantServer) -> None:
     backend = ServerBackend(tmp_path, server.url)
     backend.upsert([point(n) for n in range(50)]).result()
@@ -377,6 +472,17 @@ def test_a_damaged_spool_is_refused_and_left_alone(backend: ServerBackend, tmp_p
     (tmp_path / "spool.jsonl").write_text("nonsense\n")
     assert fault_of(backend.upsert([point(1)])).code == "memory_corrupt"
     assert (tmp_path / "spool.jsonl").read_text() == "nonsense\n"
+
+
+def test_a_spool_that_cannot_be_locked_is_named(backend: ServerBackend, tmp_path: Path) -> None:
+    (tmp_path / "spool.jsonl").write_text('{"op":"delete"}\n')
+    (tmp_path / "spool.lock").mkdir()
+    fault = fault_of(backend.upsert([point(1)]))
+    assert fault.degrades
+    assert "spool.lock" in fault.message
+    (tmp_path / "spool.lock").rmdir()
+    backend.upsert([point(2)]).result()
+    assert numbers(backend) == [2]
 
 
 def test_a_missing_package_names_the_extra(tmp_path: Path) -> None:

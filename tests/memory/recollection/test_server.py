@@ -160,6 +160,24 @@ async def test_what_waited_to_replace_something_forgotten_is_kept(
         assert [each.item.text for each in found.items] == ["ann lives in bergen"]
 
 
+async def test_a_memory_whose_server_comes_back_empty_begins_anew_with_the_same_embedder(
+    server: QdrantServer, tmp_path: Path
+) -> None:
+    async with Memory(tmp_path, url=server.url, embedder=WordEmbedder()) as memory:
+        await memory.remember("ann likes tea")
+    async with Memory(tmp_path, url=server.url, embedder=WordEmbedder()) as memory:
+        await memory.recall("tea")
+        for name in ("stretto_memory-1", "stretto_memory-2"):
+            server.collections.drop(name)
+        server.collections.aliases.clear()
+        assert not (await memory.recall("tea")).items
+        await memory.remember("bob likes milk")
+        found = await memory.recall("milk")
+        assert (found.items[0].item.text, found.degraded) == ("bob likes milk", None)
+    async with Memory(tmp_path, url=server.url) as other:
+        assert "embedder" in str((await other.recall("milk")).degraded)
+
+
 async def test_on_error_raise_tells_the_caller(server: QdrantServer, tmp_path: Path) -> None:
     server.stop()
     try:

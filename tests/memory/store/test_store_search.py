@@ -11,7 +11,7 @@ from langchain_core.embeddings import Embeddings
 from langgraph.store.base import BaseStore, PutOp, SearchOp
 from langgraph.store.memory import InMemoryStore
 
-from stretto.errors import ConfigurationError, InputInvalid
+from stretto.errors import ConfigurationError, InputInvalid, MemoryFault
 from stretto.memory.store.ranking import FIRST_LOOK
 from tests.memory.store.stores import Letters, Opener
 
@@ -71,6 +71,12 @@ def test_pages_make_up_the_whole(store: BaseStore) -> None:
     together = [key for page in pages for key in page]
     assert together == keys(store, "a", limit=100)
     assert len(set(together)) == 50
+
+
+@pytest.mark.parametrize("query", [5, b"boots", ["boots"]])
+def test_a_query_that_is_no_text_is_refused(qdrant: BaseStore, query: Any) -> None:
+    with pytest.raises(InputInvalid, match="a query is text"):
+        qdrant.search((), query=query)
 
 
 @pytest.mark.parametrize(("limit", "offset"), [(-1, 0), (1, -1)])
@@ -402,6 +408,24 @@ async def test_langgraphs_settings_may_name_the_embedder(opened: Opener, embed: 
         await store.aput(NOTES, key, {"text": text})
     hits = await store.asearch(NOTES, query=TEXTS["bike"], limit=1)
     assert [hit.key for hit in hits] == ["bike"]
+
+
+async def test_a_function_that_is_awaited_embeds_in_a_synchronous_call_as_well(
+    opened: Opener,
+) -> None:
+    store = opened(index={"dims": Letters.dims, "embed": embed_asynchronously})
+    store.put(NOTES, "k", {"text": "tea"})
+    assert [hit.key for hit in store.search(NOTES, query="tea")] == ["k"]
+
+
+def test_an_embedder_that_gives_too_few_vectors_is_named(opened: Opener) -> None:
+    def forgetful(texts: Sequence[str]) -> list[list[float]]:
+        return Letters().embed(texts)[1:]
+
+    store = opened(index={"dims": Letters.dims, "embed": forgetful})
+    with pytest.raises(MemoryFault, match="gave 0 vectors for 1 texts") as fault:
+        store.put(NOTES, "k", {"text": "tea"})
+    assert fault.value.code == "vector_invalid"
 
 
 def test_an_embedder_that_fails_fails_the_batch_and_nothing_is_written(opened: Opener) -> None:
