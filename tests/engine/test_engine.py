@@ -501,6 +501,26 @@ async def test_a_waiting_run_can_be_cancelled_and_asks_again(
     assert (done.success, players.calls) == (True, ["a"])
 
 
+async def test_an_answer_that_its_step_could_not_take_yet_is_not_asked_for_again(
+    engine: Engine, players: Players
+) -> None:
+    body = [{"id": "q", "approval": {"message": "?"}}, step("v", "q")]
+    one_by_one = {"over": "[1, 2]", "max_parallel": 1, "steps": body}
+    waiting = await engine.run(flow({"id": "m", "map": one_by_one}))
+    answers = {"m[0]/q": "approve", "m[1]/q": "reject"}
+    go_on = players.hold("m[0]/v")
+    for answer in (answers, None):
+        handle = await engine.resume(waiting.run_id, answer)
+        await players.entered("m[0]/v")
+        await handle.cancel()
+        assert (await handle.result()).status == "cancelled"
+        players.forget()
+    go_on.set()
+    done = await (await engine.resume(waiting.run_id)).result()
+    assert done.success
+    assert [item["q"]["choice"] for item in done.outputs["m"]] == ["approve", "reject"]
+
+
 @pytest.mark.parametrize("nested", [False, True], ids=["own", "nested"])
 async def test_what_is_asked_after_a_failure_waits_for_its_answer(
     nested: bool, engine: Engine, players: Players

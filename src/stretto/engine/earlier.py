@@ -25,6 +25,8 @@ class Earlier:
     usage: Usage
     raised: Mapping[str, Any] | None
     """The limits that a person gave in place of the workflow's."""
+    answers: Mapping[str, Any]
+    """What people answered since the run last waited, by question."""
 
 
 def look_back(
@@ -40,7 +42,12 @@ def look_back(
     """
     told = Usage()
     raised: Mapping[str, Any] | None = None
+    answers: dict[str, Any] = {}
     for event in events:
+        if event.event == "workflow_waiting":
+            answers = {}  # whatever could be taken has been
+        if event.event == "workflow_resumed":
+            answers |= event.data.get("answers") or {}
         if is_mapping(usage := event.data.get("usage")):
             told.add(_usage(usage))
         if is_mapping(spent := event.data.get("spent")):
@@ -50,29 +57,53 @@ def look_back(
     kept = _usage(recorded or {})
     # Calls that a wait cut short are in the row alone, calls before a crash in the events alone.
     usage = Usage(**{name: max(getattr(told, name), getattr(kept, name)) for name in FIGURES})
-    return Earlier(fold(events, workflow), usage, raised)
+    return Earlier(fold(events, workflow), usage, raised, answers)
 
 
 def _usage(figures: Mapping[str, Any]) -> Usage:
     return Usage(**{name: figures.get(name, 0) for name in FIGURES})
 
 
+def answers_in(entry: Any, questions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Give the answers by id that a graph is entered with to questions that steps put to people.
+
+    What an agent asks by LangGraph's own ``interrupt`` is not among them: several of its questions
+    may have one id.
+    """
+    resume = _resume(entry)
+    own = (q["id"] for q in questions if q["step"] and "options" in q["value"])
+    return {id: resume[id] for id in own if is_mapping(resume) and id in resume}
+
+
 def take_over(
     scope: RunScope, earlier: Earlier, entry: Any, questions: Sequence[Mapping[str, Any]]
-) -> None:
-    """Let a run go on with what it has spent and may spend.
+) -> Any:
+    """Let a run go on with what it has spent and may spend, and with what people answered.
 
     Args:
         scope: the run.
         earlier: the entries before.
-        entry: what its graph is given; where a person raises the budget, every step has to know.
+        entry: what its graph is to be given; where a person raises the budget, every step has to
+            know.
         questions: what it waited for.
+
+    Returns:
+        What its graph is given: LangGraph keeps an answer only once its step takes it, so those
+        that a crash came before are given again.
 
     """
     scope.usage.add(earlier.usage)
     scope.budget = raised_before(earlier.raised, scope.budget)
-    answers: Any = entry.resume if isinstance(entry, Command) else None
+    answers = _resume(entry)
     for question in questions if is_mapping(answers) else ():
         answer = answers.get(question["id"])
         if "budget" in question["value"] and is_mapping(answer) and set(answer) <= set(LIMITS):
             raise_budget(scope, answer)
+    again = answers_in(Command(resume=earlier.answers), questions)
+    if again and (entry is None or is_mapping(answers)):
+        return Command(resume={**again, **(answers or {})})
+    return entry
+
+
+def _resume(entry: Any) -> Any:
+    return entry.resume if isinstance(entry, Command) else None

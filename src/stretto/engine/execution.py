@@ -11,14 +11,8 @@ from typing import Any
 from langchain_core.runnables import RunnableConfig
 
 from stretto.agents.health import HealthBook
-from stretto.engine.earlier import Earlier, look_back, take_over
-from stretto.engine.ending import (
-    asked_by_step,
-    ending,
-    in_order,
-    questions_of,
-    row_error,
-)
+from stretto.engine.earlier import Earlier, answers_in, look_back, take_over
+from stretto.engine.ending import asked_by_step, ending, in_order, questions_of, row_error
 from stretto.engine.log import EventLog
 from stretto.engine.outputs import save_output
 from stretto.engine.records import RunRow
@@ -29,7 +23,6 @@ from stretto.engine.retry import broke_off
 from stretto.engine.snapshot import read_snapshot
 from stretto.engine.status import RunStatus
 from stretto.errors import ConfigurationError, StepError, StrettoError
-from stretto.events import EventType
 from stretto.graphs.builder import Graph
 from stretto.graphs.causes import describe
 from stretto.graphs.frames import make_scope
@@ -110,12 +103,12 @@ class Execution:
         if flow.timeout is not None:
             # The time that the run waited, or was crashed, does not count.
             scope.deadline = asyncio.get_running_loop().time() + flow.timeout - self.before
-        facts = {"workflow": flow.name, "name": flow.name, "version": flow.version}
-        event: EventType = "workflow_resumed" if row.attempt else "workflow_started"
-        spent = {"spent": earlier.usage.to_dict()} if earlier else {}
-        self.log.emit(event, None, {**facts, "attempt": attempt, **spent})
-        if earlier is not None:
-            await self._take_up(scope, earlier)
+        facts: dict[str, Any] = {"workflow": flow.name, "name": flow.name, "version": flow.version}
+        facts["attempt"] = attempt
+        if earlier is None:
+            self.log.emit("workflow_started", None, facts)
+        else:
+            await self._take_up(scope, earlier, facts)
         return scope
 
     def _given(self) -> Given:
@@ -125,14 +118,19 @@ class Execution:
         events = await self.resources.records.read_events(self.row.run_id)
         return look_back(events, self.workflow, self.row.usage)
 
-    async def _take_up(self, scope: RunScope, earlier: Earlier) -> None:
+    async def _take_up(self, scope: RunScope, earlier: Earlier, facts: dict[str, Any]) -> None:
         """Take over what is saved: the open questions, and completions nobody was told of."""
         snapshot = await read_snapshot(self.resources.saver, self.row.run_id)
-        take_over(scope, earlier, self.entry, snapshot.interrupts if snapshot else ())
-        if snapshot is None:
-            return
-        scope.asked = asked_by_step(snapshot.interrupts)
-        self._make_up_for_lost_events(snapshot.state.get("records") or {}, earlier.status)
+        questions = snapshot.interrupts if snapshot else ()
+        facts |= {"spent": earlier.usage.to_dict()}
+        if answers := answers_in(self.entry, questions):
+            facts["answers"] = answers
+        self.log.emit("workflow_resumed", None, facts)
+        await self.log.flush()  # so that nobody is asked again for what they answered
+        self.entry = take_over(scope, earlier, self.entry, questions)
+        scope.asked = asked_by_step(questions)
+        if snapshot is not None:
+            self._make_up_for_lost_events(snapshot.state.get("records") or {}, earlier.status)
 
     def _make_up_for_lost_events(self, saved: Mapping[str, Record], earlier: RunStatus) -> None:
         """Tell of steps that were saved as completed right before a crash took their event."""
