@@ -35,6 +35,7 @@ from stretto.graphs.requests import http_work
 from stretto.graphs.runtime import Services
 from stretto.graphs.spec import Fallback, Map, Policy, Step, Workflow
 from stretto.graphs.templates import compile_template
+from stretto.graphs.topology import needs_of
 from stretto.graphs.works import (
     agent_work,
     other_agent_work,
@@ -137,7 +138,8 @@ class Assembler:
             frame = replace(inner_frame(call, f"{call.path}/"), given=given)
             if workflow.max_parallel_steps:
                 frame.gate = Gate(workflow.max_parallel_steps)
-            ended = await go_inside(call, graph, {"round": 0}, frame, workflow.timeout)
+            needs, limit = needs_of(workflow.steps), workflow.timeout
+            ended = await go_inside(call, graph, {"round": 0}, frame, needs, limit)
             summary = summarize(workflow, ended, roots)
             if not summary.success:
                 check_inside(call, ended)

@@ -15,7 +15,7 @@ from stretto.graphs.expressions import (
 )
 from stretto.graphs.spec import Fallback, Mode, Policy, Step
 from stretto.graphs.templates import Template, compile_template
-from stretto.graphs.topology import needs_of, order, remaining_paths
+from stretto.graphs.topology import Needs, needs_of, order, remaining_paths
 
 ROOTS = ("input", "context", "run", "iteration", "item", "index", "event")
 
@@ -71,6 +71,20 @@ def plan_steps(
         )
         for position, step in enumerate(steps)
     )
+
+
+def with_dependants(steps: Iterable[str], needs: Needs) -> set[str]:
+    """Add to some steps of a scope all that depend on them, directly or not.
+
+    Args:
+        steps: ids of steps.
+        needs: what each step of the scope needs.
+
+    """
+    found = set(steps)
+    while more := {s for s in needs if s not in found and found.intersection(needs[s])}:
+        found |= more
+    return found
 
 
 def names_in(steps: Sequence[Step], outer: Iterable[str] = ()) -> frozenset[str]:

@@ -9,6 +9,7 @@ from stretto.graphs.call import Skipped, StepCall, Work
 from stretto.graphs.containers.inside import (
     completed_outputs,
     inner_frame,
+    needs_among,
     run_inside,
 )
 from stretto.graphs.dataflow import StepNode
@@ -27,6 +28,7 @@ def branch_work(
     entries: dict[str, tuple[str, ...]] = {}
     for number, (case, nodes) in enumerate(cases.items()):
         entries[case] = Region(nodes).add_to(builder, f"{number}/")
+    needs = {case: needs_among(nodes) for case, nodes in cases.items()}
     names = [name for entry in entries.values() for name in entry]
 
     async def chosen(state: RunState) -> list[str]:
@@ -42,7 +44,7 @@ def branch_work(
         if case is None:
             raise Skipped(f"there is no case for {value!r}")
         frame = inner_frame(call, f"{call.path}/")
-        ended = await run_inside(call, graph, {"case": case}, frame)
+        ended = await run_inside(call, graph, {"case": case}, frame, needs[case])
         return Result(completed_outputs(ended), ended.get("undo") or {})
 
     return run

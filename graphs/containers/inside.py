@@ -1,15 +1,23 @@
 """What all containers share: the frame of their inside, entering it, and reading how it ended."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from stretto.errors import StepFailed, StepTimedOut
 from stretto.graphs.builder import Graph, enter
 from stretto.graphs.call import NotRun, PartlyDone, StepCall
+from stretto.graphs.dataflow import StepNode
+from stretto.graphs.plan import with_dependants
 from stretto.graphs.runtime import Frame
 from stretto.graphs.state import RunState
+from stretto.graphs.topology import Needs
+
+
+def needs_among(nodes: Iterable[StepNode]) -> Needs:
+    """Give what each step of a scope needs, by id."""
+    return {node.plan.step.id: node.plan.needs for node in nodes}
 
 
 def inner_frame(call: StepCall, prefix: str, roots: Mapping[str, Any] | None = None) -> Frame:
@@ -49,6 +57,7 @@ async def run_inside(
     graph: Graph,
     state: Mapping[str, Any],
     frame: Frame,
+    needs: Needs,
     timeout: float | None = None,
 ) -> RunState:
     """Run a container's graph to its end and give its final state; arguments as ``go_inside``.
@@ -57,7 +66,7 @@ async def run_inside(
         PartlyDone: a step inside failed and that ends the container.
 
     """
-    ended = await go_inside(call, graph, state, frame, timeout)
+    ended = await go_inside(call, graph, state, frame, needs, timeout)
     check_inside(call, ended)
     return ended
 
@@ -67,6 +76,7 @@ async def go_inside(
     graph: Graph,
     state: Mapping[str, Any],
     frame: Frame,
+    needs: Needs,
     timeout: float | None = None,
 ) -> RunState:
     """Run a container's graph to its end, whatever that is, and give its final state.
@@ -76,6 +86,7 @@ async def go_inside(
         graph: what is inside it.
         state: what the graph starts with.
         frame: where it sits in the run.
+        needs: what each step inside needs.
         timeout: seconds it may take in all, beside the step's own limit.
 
     Raises:
@@ -86,7 +97,7 @@ async def go_inside(
     call.begin()
     limits = [limit for limit in (call.plan.step.timeout, timeout) if limit is not None]
     limit = min(limits, default=None)
-    seeds = seeds_of(call)
+    seeds = _without_outdated(seeds_of(call), needs)
     deadline = asyncio.timeout(limit)
     try:
         async with deadline:
@@ -112,6 +123,20 @@ def seeds_of(call: StepCall) -> dict[str, Any]:
     return seeds if in_round == call.activation.round else {}
 
 
+def _without_outdated(seeds: dict[str, Any], needs: Needs) -> dict[str, Any]:
+    """Leave out what was made of a step that runs again."""
+    if not seeds:
+        return seeds
+    again = with_dependants([step for step in needs if step not in seeds["records"]], needs)
+    outdated = {step for step in again if again.intersection(needs[step])}
+    fresh = {
+        name: {step: kept for step, kept in seeds[name].items() if step not in outdated}
+        for name in ("records", "skipped", "partial")
+        if name in seeds
+    }
+    return seeds | fresh
+
+
 def check_inside(call: StepCall, ended: RunState) -> None:
     """Fail the container if a step inside failed for good.
 
@@ -131,14 +156,16 @@ def partly_done(ended: RunState, code: str | None, message: str) -> PartlyDone:
 
 
 def _keep(ended: RunState) -> dict[str, Any]:
-    """Pick what a retry of the container goes on from: all that completed, and where it was."""
+    """Pick what a retry of the container goes on from: all that is settled, and where it was."""
     done = {
         step: record
         for step, record in (ended.get("records") or {}).items()
-        if record.get("status") == "completed"
+        if record.get("status") in ("completed", "skipped")
     }
-    outputs = {step: out for step, out in (ended.get("outputs") or {}).items() if step in done}
-    kept: dict[str, Any] = {"outputs": outputs, "records": done}
+    # All outputs: those of the round before are what steps see until theirs of this one are there.
+    outputs = dict(ended.get("outputs") or {})
+    skipped = {step: why for step, why in (ended.get("skipped") or {}).items() if step in done}
+    kept: dict[str, Any] = {"outputs": outputs, "skipped": skipped, "records": done}
     for name in ("round", "case", "partial"):
         if ended.get(name) is not None:
             kept[name] = ended.get(name)

@@ -14,6 +14,7 @@ from stretto.graphs.call import StepCall, Work
 from stretto.graphs.containers.inside import (
     completed_outputs,
     inner_frame,
+    needs_among,
     run_inside,
 )
 from stretto.graphs.dataflow import StepNode
@@ -56,10 +57,11 @@ def loop_work(loop: Loop, nodes: list[StepNode], until: Expression) -> Work:
 
     builder.add_route(UNTIL, again_or_out, [*body, END])
     graph = builder.compile()
+    needs = needs_among(nodes)
 
     async def run(call: StepCall) -> Result:
         frame = inner_frame(call, call.path)
-        ended = await run_inside(call, graph, {"round": 1}, frame)
+        ended = await run_inside(call, graph, {"round": 1}, frame, needs)
         return Result(completed_outputs(ended, ended.get("round", 1)), ended.get("undo") or {})
 
     return run

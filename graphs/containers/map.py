@@ -15,6 +15,7 @@ from stretto.graphs.call import NotRun, StepCall, Work
 from stretto.graphs.containers.inside import (
     completed_outputs,
     inner_frame,
+    needs_among,
     run_inside,
     seeds_of,
 )
@@ -68,7 +69,7 @@ def map_work(
             return Result([])
         frame = inner_frame(call, call.path)
         frame = replace(frame, items=items, seeds=seeds_of(call), bound=_bound(limit))
-        ended = await run_inside(call, graph, {"round": 0}, frame)
+        ended = await run_inside(call, graph, {"round": 0}, frame, {})
         outputs = ended.get("outputs") or {}
         return Result([outputs.get(item_id(i)) for i in range(len(items))], ended.get("undo") or {})
 
@@ -111,13 +112,14 @@ def item_steps_work(nodes: list[StepNode], timeout: float | None) -> Work:
     region.add_to(builder)
     region.enter_from_start(builder)
     graph = builder.compile()
+    needs = needs_among(nodes)
 
     async def run(call: StepCall) -> Result:
         index = call.roots["index"]
         frame = inner_frame(call, f"{call.path}/")
         static = call.activation.frame.static
         frame = replace(frame, static=static, rank=(*frame.rank, index))
-        ended = await run_inside(call, graph, {"round": 0}, frame, timeout)
+        ended = await run_inside(call, graph, {"round": 0}, frame, needs, timeout)
         return Result(completed_outputs(ended), ended.get("undo") or {})
 
     return run

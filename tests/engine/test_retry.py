@@ -211,3 +211,42 @@ async def test_what_was_undone_is_done_again(engine: Engine, players: Players) -
     assert result.success
     assert sorted(players.calls) == ["a", "b", "c", "kept"]
     assert players.undone == ["b", "a"]
+
+
+async def test_what_builds_on_a_step_that_runs_again_does_so_inside_containers_too(
+    engine: Engine, players: Players
+) -> None:
+    tolerated = step("v", on_error="continue")
+    steps = [tolerated, step("w", "v", join="done"), step("far", "w"), step("k", "w"), step("x")]
+    body = {"steps": steps, "until": "true", "max_iterations": 1}
+    players.failing |= {"each#1/v": 1, "each#1/k": 1}
+    failed = await engine.run(flow({"id": "each", "loop": body}))
+    assert failed.status == "failed"
+    result = await again(engine, players, failed.run_id)
+    assert result.success
+    assert sorted(players.calls) == [f"each#1/{name}" for name in ("far", "k", "v", "w")]
+
+
+async def test_a_step_that_its_condition_left_out_stays_so_inside_containers(
+    engine: Engine, players: Players
+) -> None:
+    steps = [step("v", when="iteration > 1"), step("w", "v", join="done"), step("k", "w")]
+    players.failing["each#1/k"] = 1
+    failed = await engine.run(
+        flow({"id": "each", "loop": {"steps": steps, "until": "true", "max_iterations": 1}})
+    )
+    result = await again(engine, players, failed.run_id)
+    assert (result.success, players.calls) == (True, ["each#1/k"])
+
+
+async def test_a_round_that_is_retried_sees_what_the_round_before_gave(
+    engine: Engine, players: Players
+) -> None:
+    draft = step("draft", params={"before": "${iteration == 1 ? 0 : critique.call}"})
+    loop = {"steps": [draft, step("critique", "draft")], "until": "iteration == 2"}
+    players.failing["each#2/draft"] = 1
+    failed = await engine.run(flow({"id": "each", "loop": {**loop, "max_iterations": 3}}))
+    assert failed.status == "failed"
+    result = await again(engine, players, failed.run_id)
+    assert (result.success, players.calls) == (True, ["each#2/draft", "each#2/critique"])
+    assert players.tasks[-2].params == {"before": 1}

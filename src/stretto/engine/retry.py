@@ -5,6 +5,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from stretto.errors import InputInvalid
+from stretto.graphs.plan import with_dependants
 from stretto.graphs.spec import Workflow
 from stretto.graphs.state import RunState
 from stretto.graphs.topology import needs_of
@@ -38,10 +39,7 @@ def steps_to_repeat(workflow: Workflow, state: RunState, from_step: str | None) 
         for step in known
         if records.get(step, {}).get("status") not in SETTLED or step in undone or step == from_step
     }
-    needs = needs_of(workflow.steps)
-    while more := {s for s in known if s not in again and again.intersection(needs[s])}:
-        again |= more
-    return again
+    return with_dependants(again, needs_of(workflow.steps))
 
 
 def retry_input(
