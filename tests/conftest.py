@@ -20,6 +20,9 @@ if (
 ):
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(IN_MEMORY))
 
+# As whoever imports stretto before LangGraph has it: LangGraph reads this when it is imported.
+os.environ["LANGGRAPH_STRICT_MSGPACK"] = "true"
+
 # How long an example takes says how busy the machine is.
 settings.register_profile("untimed", settings(), deadline=None)
 settings.load_profile("untimed")

@@ -71,7 +71,7 @@ class Workflow(Model):
         """SHA-256 of everything declared, in hex; a run is pinned to it."""
         declared = self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
         text = json.dumps(declared, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 
     @classmethod
     def from_file(cls, path: str | Path) -> "Workflow":

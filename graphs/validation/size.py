@@ -1,12 +1,15 @@
 """Size of a workflow, measured before anything expensive looks at it."""
 
-import json
+from collections.abc import Iterator
+
+from pydantic import BaseModel
+from pydantic_core import PydanticSerializationError
 
 from stretto.errors import Fault
 from stretto.graphs.limits import Limits
 from stretto.graphs.paths import join
 from stretto.graphs.scopes import bodies
-from stretto.graphs.spec import Step, Workflow
+from stretto.graphs.spec import Workflow
 
 
 def size_faults(workflow: Workflow, limits: Limits) -> list[Fault]:
@@ -40,17 +43,30 @@ def size_faults(workflow: Workflow, limits: Limits) -> list[Fault]:
 
 def _bytes(workflow: Workflow, limits: Limits) -> list[Fault]:
     # What is large is in texts and params; the models around them are small.
-    size = sum(_size(step) for step in (*workflow.steps, *workflow.on_failure))
-    size += len(workflow.description) + len(
-        json.dumps([workflow.context, workflow.inputs], default=str)
-    )
-    if size <= limits.size:
-        return []
-    message = (
-        f"The workflow has {size:,} bytes, at most {limits.size:,} are allowed; move data out."
-    )
-    return [Fault("", "too_large", message)]
+    size, faults = 0, list[Fault]()
+    for path, part, without in _parts(workflow):
+        try:
+            size += len(part.model_dump_json(exclude_defaults=True, exclude=without))
+        except (PydanticSerializationError, RecursionError) as error:
+            message = f"This has no form in JSON, in which it is kept: {_reason(error)}."
+            faults.append(Fault(path, "not_json", message))
+    if size > limits.size:
+        message = (
+            f"The workflow has {size:,} bytes, at most {limits.size:,} are allowed; move data out."
+        )
+        faults.append(Fault("", "too_large", message))
+    return faults
 
 
-def _size(step: Step) -> int:
-    return len(step.model_dump_json(exclude_defaults=True))
+def _parts(workflow: Workflow) -> Iterator[tuple[str, BaseModel, set[str]]]:
+    """Give each step, and all that is around them, with its path and what is not looked at."""
+    yield "", workflow, {"steps", "on_failure"}
+    for name, steps in (("steps", workflow.steps), ("on_failure", workflow.on_failure)):
+        for index, step in enumerate(steps):
+            yield join(name, index), step, set()
+
+
+def _reason(error: Exception) -> str:
+    """Say what is wrong, without the words around it."""
+    reason = str(error).removeprefix("Error serializing to JSON: ")
+    return "half a character (a lone surrogate)" if "surrogates" in reason else reason

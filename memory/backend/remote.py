@@ -47,7 +47,14 @@ class Remote:
             return []
         cut = [query.parts() for query in queries]
         requests = [rest.to_query(part) for parts in cut for part in parts]
-        answers = iter(await self._ask(lambda c: c.query_batch_points(self.alias, requests)))
+
+        async def ask(client: AsyncQdrantClient) -> list[Any]:
+            given = await client.query_batch_points(self.alias, requests)
+            if len(given) != len(requests):
+                raise ValueError(f"{len(given)} answers to {len(requests)} queries")
+            return given
+
+        answers = iter(await self._ask(ask))
         return [
             [
                 rest.from_record(point, part.with_vectors and part.told != 0)

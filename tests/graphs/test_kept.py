@@ -421,17 +421,6 @@ async def test_a_host_that_has_a_store_keeps_the_states(inside: bool) -> None:
     assert item is not None and item.value == {"value": 2}
 
 
-class Unsaving(InMemorySaver):
-    """Fails where the first step's output would be saved."""
-
-    failing = True
-
-    async def aput_writes(self, config: Any, writes: Any, *rest: Any, **more: Any) -> None:
-        if self.failing and any(channel == "outputs" for channel, _ in writes):
-            raise OSError("the machine went down")
-        await super().aput_writes(config, writes, *rest, **more)
-
-
 async def test_a_step_whose_output_was_not_saved_runs_again_and_sees_the_state_it_saved() -> None:
     keys: list[str] = []
 
@@ -443,11 +432,19 @@ async def test_a_step_whose_output_was_not_saved_runs_again_and_sees_the_state_i
         task.state["sent"].append(task.idempotency_key)
         return "sent"
 
+    lost = {"outputs"}
+
+    class Unsaving(InMemorySaver):
+        async def aput_writes(self, config: Any, writes: Any, *rest: Any, **more: Any) -> None:
+            if any(channel in lost for channel, _ in writes):
+                raise OSError("the machine went down")
+            await super().aput_writes(config, writes, *rest, **more)
+
     saver = Unsaving()
     stage = Keeping(chain({}), [sent], saver=saver)
     with pytest.raises(OSError, match="went down"):
         await stage.run()
-    saver.failing = False
+    lost.clear()
     assert (await stage.go_on()).output == "was sent before"
     assert keys == ["t/s0", "t/s0"]
 

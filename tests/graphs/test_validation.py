@@ -355,6 +355,8 @@ OUT = {"agent": "y"}
         (workflow(step("a", workflow="w@1")), "cycle", "steps[0].workflow"),
         (workflow(*(step(f"s{i}") for i in range(501))), "too_many_steps", "steps"),
         (workflow(step("a", params={"p": "x" * 1_000_001})), "too_large", ""),
+        (workflow(step("a"), step("b", params={"p": "\ud800"})), "not_json", "steps[1]"),
+        (workflow(step("a"), context={"p": "\ud800"}), "not_json", ""),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

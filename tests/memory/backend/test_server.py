@@ -22,7 +22,7 @@ from stretto.memory.backend.edge import EdgeBackend
 from stretto.memory.backend.opening import open_backend
 from stretto.memory.backend.protocol import Engine
 from stretto.memory.backend.server import ServerBackend
-from stretto.memory.backend.types import Filter, Match, Point
+from stretto.memory.backend.types import Filter, Match, Point, Query
 from tests.fakes.qdrant_server import QdrantServer, qdrant_server
 
 
@@ -135,6 +135,15 @@ def test_an_answer_that_is_none_of_a_qdrant_server_is_named(
         assert "none that a Qdrant server gives" in fault.message
         assert "\n" not in fault.message
     other.close()
+
+
+def test_fewer_answers_than_questions_are_named(
+    server: QdrantServer, backend: ServerBackend
+) -> None:
+    backend.count(None).result()
+    server.faults.append('{"result": [], "status": "ok", "time": 0}')
+    fault = fault_of(backend.query([Query("lex", ([1], [1.0]))]))
+    assert (fault.code, "0 answers to 1 queries" in fault.message) == ("memory_failed", True)
 
 
 def test_a_collection_of_others_is_refused(tmp_path: Path, server: QdrantServer) -> None:
