@@ -6,7 +6,12 @@ from pathlib import Path
 import pytest
 
 from stretto.agents.models import open_model
-from stretto.agents.recall.consolidating import contradiction_finder, is_offline, summarizer
+from stretto.agents.recall.consolidating import (
+    AT_ONCE,
+    contradiction_finder,
+    is_offline,
+    summarizer,
+)
 from stretto.memory.recollection import Memory
 from stretto.testing import ScriptedModel
 
@@ -35,6 +40,24 @@ async def test_a_model_sums_up_and_finds_what_contradicts_itself(memory: Memory)
     asked = model.calls[0].text
     assert asked.count("</data>") == 1
     assert asked.index("May") < asked.index("June")
+
+
+async def test_more_than_a_model_has_room_for_is_summed_up_in_portions() -> None:
+    model = ScriptedModel([f"sum {n} " + "x" * AT_ONCE for n in (1, 2, 3)] + ["all"])
+    summarize = await summarizer(lambda name: model)
+    texts = ["first " + "a" * AT_ONCE, "b" * (AT_ONCE // 2), "c" * (AT_ONCE // 2), "last"]
+    assert await summarize(texts) == "all"
+    asked = [call.text for call in model.calls]
+    assert max(map(len, asked)) < AT_ONCE * 1.1
+    for word, calls in {
+        "first": [0],
+        "b" * 99: [1],
+        "c" * 99: [2],
+        "last": [2],
+        "sum": [3],
+    }.items():
+        assert [n for n, text in enumerate(asked) if word in text] == calls
+    assert asked[3].index("sum 1") < asked[3].index("sum 2") < asked[3].index("sum 3")
 
 
 async def test_the_offline_model_sums_up_and_compares_nothing() -> None:
