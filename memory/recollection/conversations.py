@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from stretto.errors import MemoryFault
 from stretto.memory.backend.protocol import Backend, Engine
 from stretto.memory.backend.types import Point
 from stretto.memory.item import Kind, MemoryItem, Scope, Source
@@ -43,7 +44,7 @@ async def add_turns(backend: Backend, encoder: Encoder, given: Conversation) -> 
 
     """
     now = current_time()
-    turns = [replace(turn, text=check_text(turn.text)) for turn in given.turns]
+    turns = _checked(given.turns)
     names = [turn.message_id for turn in turns]
     reading = partial(read_known, id=given.id, scope=given.scope, names=names)
     while True:  # until nobody else added turns while the embedder was at work
@@ -69,9 +70,21 @@ def lone_turns(given: Conversation) -> list[MemoryItem]:
 
     """
     now = current_time()
-    turns = [replace(turn, text=check_text(turn.text)) for turn in given.turns]
+    turns = _checked(given.turns)
     items = [_item(given, turn, place, now) for place, turn in enumerate(turns)]
     return [replace(item, id=str(uuid.uuid4()), episode_id=None, position=None) for item in items]
+
+
+def _checked(turns: Sequence[Turn]) -> list[Turn]:
+    """Give turns whose texts can be remembered, or say which cannot."""
+    checked: list[Turn] = []
+    for number, turn in enumerate(turns, start=1):
+        try:
+            checked.append(replace(turn, text=check_text(turn.text)))
+        except MemoryFault as fault:
+            told = f"turn {number} of {len(turns)}: {fault.message}"
+            raise MemoryFault(told, code=fault.code) from None
+    return checked
 
 
 @dataclass(frozen=True, slots=True)

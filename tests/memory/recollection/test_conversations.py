@@ -103,6 +103,13 @@ async def test_a_message_without_an_id_has_an_empty_one_too(memory: Memory) -> N
     assert (await memory.remember_conversation(turns, id="c")).added == 2
 
 
+async def test_a_turn_that_cannot_be_remembered_is_named(memory: Memory) -> None:
+    with pytest.raises(MemoryFault, match="turn 2 of 3: there is no text") as refused:
+        await memory.remember_conversation([TALK[0], Turn("bot", " "), TALK[1]], id="c")
+    assert refused.value.code == "item_invalid"
+    assert (await memory.stats()).kinds == {}
+
+
 async def test_the_id_of_a_message_is_nobodys_place(memory: Memory) -> None:
     turns = [Turn("ann", "one"), Turn("bot", "two", message_id="#0"), Turn("x", "3", None, "1")]
     await memory.remember_conversation(turns, id="c")
