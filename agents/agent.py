@@ -1,6 +1,6 @@
 """What an agent is: a function of a task, or a class."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Protocol, overload, runtime_checkable
 
 from stretto.agents.skills import skills
@@ -90,7 +90,7 @@ class FunctionAgent(Agent):
         function: Callable[[Task], Any],
         *,
         name: str | None = None,
-        capabilities: frozenset[str] | set[str] = frozenset(),
+        capabilities: Iterable[str] = frozenset(),
         max_concurrent_tasks: int = 5,
         killable: bool = False,
         stateful: bool = False,

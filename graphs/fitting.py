@@ -7,10 +7,9 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError, ValidationError
-from referencing import Registry
 from referencing.exceptions import Unresolvable
-from referencing.jsonschema import DRAFT202012
 
+from stretto.agents.references import NOTHING, held_by
 from stretto.graphs.paths import join
 from stretto.graphs.patterns import InputValidator, bad_patterns
 from stretto.graphs.plaindata import is_dict, is_list
@@ -18,9 +17,8 @@ from stretto.graphs.plaindata import is_dict, is_list
 
 def validator_of(schema: Mapping[str, Any]) -> Any:
     """Make the validator of a schema; a ``$ref`` fetches nothing."""
-    nothing: Registry[Any] = Registry()
     return InputValidator(
-        schema, registry=nothing, format_checker=Draft202012Validator.FORMAT_CHECKER
+        schema, registry=NOTHING, format_checker=Draft202012Validator.FORMAT_CHECKER
     )
 
 
@@ -63,16 +61,12 @@ def schema_problems(schema: Mapping[str, Any]) -> Iterator[str]:
 def unsafe_parts(schema: Mapping[str, Any]) -> Iterator[str]:
     """Say what a valid schema must not have: some patterns, and references to what is not in it."""
     yield from bad_patterns(schema)
-    nothing: Registry[Any] = Registry()
-    inside = nothing.with_resource("", DRAFT202012.create_resource(schema)).resolver()
+    holds = held_by(schema)
     for path, reference in _references(schema, ""):
         at = f" It is at {path}." if path else ""
         if not reference.startswith("#"):
             yield f"'{reference}' points outside this document; only '#...' is allowed.{at}"
-            continue
-        try:
-            inside.lookup(reference)
-        except Unresolvable:
+        elif not holds(reference):
             yield f"'{reference}' points to nothing in this document.{at}"
 
 

@@ -4,10 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 from jsonschema import Draft202012Validator, SchemaError
-from referencing import Registry
-from referencing.exceptions import Unresolvable
-from referencing.jsonschema import DRAFT202012
 
+from stretto.agents.references import NOTHING, held_by
 from stretto.errors import ConfigurationError
 
 MOST_FAULTS = 8
@@ -29,13 +27,10 @@ def check_schema(schema: Mapping[str, Any], what: str) -> None:
     except SchemaError as error:
         message = f"{what} is no valid JSON Schema: {error.message}"
         raise ConfigurationError(message) from error
-    known: Registry[Any] = _nothing().with_resource("", DRAFT202012.create_resource(schema))
+    holds = held_by(schema)
     for reference in _references(schema):
-        try:
-            known.resolver().lookup(reference)
-        except Unresolvable:
-            message = f"{what} refers to '{reference}', which it does not hold"
-            raise ConfigurationError(message) from None
+        if not holds(reference):
+            raise ConfigurationError(f"{what} refers to '{reference}', which it does not hold")
 
 
 def schema_faults(schema: dict[str, Any], value: Any) -> str:
@@ -49,13 +44,9 @@ def schema_faults(schema: dict[str, Any], value: Any) -> str:
         Where and what, the first few joined; an empty text when it fits.
 
     """
-    validator: Any = Draft202012Validator(schema, registry=_nothing())
+    validator: Any = Draft202012Validator(schema, registry=NOTHING)
     faults = [f"{error.json_path}: {error.message}" for error in validator.iter_errors(value)]
     return "; ".join(faults[:MOST_FAULTS])
-
-
-def _nothing() -> "Registry[Any]":
-    return Registry()
 
 
 def _references(schema: Any) -> Iterator[str]:

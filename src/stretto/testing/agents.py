@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from stretto.agents.agent import FunctionAgent, Task
-from stretto.agents.skills import skills
 from stretto.errors import ConfigurationError, StepFailed
 from stretto.testing.script import Script, raised
 
@@ -52,7 +51,7 @@ class FakeAgent(FunctionAgent):
         super().__init__(
             self._perform,
             name=name,
-            capabilities=skills(capabilities, name),
+            capabilities=capabilities,
             max_concurrent_tasks=max_concurrent_tasks,
             stateful=stateful,
         )
