@@ -1,7 +1,8 @@
-"""Database calls that come to their end, whatever becomes of those who make them."""
+"""Waiting for database calls, which come to their end whatever becomes of those who make them."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -47,3 +48,11 @@ def finished(method: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Corouti
         return await finish(method(*args, **options))
 
     return whole
+
+
+async def answer(future: Future[T]) -> T:
+    """Give what a call of a thread comes to; one that is over already lets others run first."""
+    if not future.done():
+        return await asyncio.wrap_future(future)
+    await asyncio.sleep(0)
+    return future.result()

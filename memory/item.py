@@ -169,7 +169,7 @@ class MemoryItem:
             source=Source(*map(payload.get, SOURCE_FIELDS)),
             kind=Kind(payload["kind"]),
             text=payload["text"],
-            data=json.loads(payload.get("data", "{}")),
+            data=json.loads(payload["data"]) if "data" in payload else {},
             pinned=FLAGS[payload["pinned"]],
             **plain,
         )

@@ -59,15 +59,15 @@ def check_page(limit: int) -> None:
         raise MemoryFault("A page needs a limit of at least 1.", code="query_invalid")
 
 
-def check_id(id: str) -> None:
-    """Refuse what is not a UUID.
+def check_id(id: str) -> uuid.UUID:
+    """Give an id as what it stands for; refuse what is not a UUID.
 
     Raises:
         MemoryFault: ``point_invalid``.
 
     """
     try:
-        uuid.UUID(id)
+        return uuid.UUID(id)
     except (ValueError, AttributeError, TypeError):
         raise MemoryFault(f"'{id}' is not a UUID.", code="point_invalid") from None
 

@@ -1,6 +1,7 @@
 """The calls of ``Engine`` on a Qdrant server, for an event loop."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from stretto.memory.backend.collection import Collection
 from stretto.memory.backend.line import READ_SECONDS, WRITE_SECONDS, Line
 from stretto.memory.backend.pieces import READ_PIECE, pieces
 from stretto.memory.backend.protocol import Page
+from stretto.memory.backend.records import answered, others, told
 from stretto.memory.backend.spool import Write
 from stretto.memory.backend.types import Filter, Order, Point, Query, Record
 
@@ -31,10 +33,8 @@ class Remote:
 
     async def retrieve(self, ids: Sequence[str], with_vectors: bool = False) -> list[Record]:
         """Give the points that exist, in the order of ``ids``."""
-        for id in ids:
-            check_id(id)
         found: list[Record] = []
-        for piece in pieces(list(dict.fromkeys(str(UUID(id)) for id in ids)), READ_PIECE):
+        for piece in pieces(list(dict.fromkeys(str(check_id(id)) for id in ids)), READ_PIECE):
             found += await self._found(piece, True, with_vectors)
         return found
 
@@ -45,8 +45,25 @@ class Remote:
             check_query(query, self.collection.dims)
         if not queries:
             return []
-        cut = [query.parts() for query in queries]
-        requests = [rest.to_query(part) for parts in cut for part in parts]
+        vectors = any(query.with_vectors for query in queries)
+        found = await self._search([replace(query, with_vectors=vectors) for query in queries])
+        scored = [[(id, record.score or 0.0) for id, record in each] for each in found]
+        among = told(queries, scored)
+        pairs = [*zip(queries, found, strict=True)]
+        read = {id.int: record for q, each in pairs if q.with_payload for id, record in each}
+        more = [
+            (points, left)
+            for query, points in zip(queries, scored, strict=True)
+            if (left := others(query, points, among)) is not None
+        ]
+        if more:
+            answers = await self._search([left for _, left in more])
+            for (points, _), each in zip(more, answers, strict=True):
+                points += [(id, record.score or 0.0) for id, record in each]
+        return [answered(*each, read) for each in zip(queries, scored, strict=True)]
+
+    async def _search(self, queries: Sequence[Query]) -> list[list[tuple[UUID, Record]]]:
+        requests = [rest.to_query(query) for query in queries]
 
         async def ask(client: AsyncQdrantClient) -> list[Any]:
             given = await client.query_batch_points(self.alias, requests)
@@ -54,15 +71,9 @@ class Remote:
                 raise ValueError(f"{len(given)} answers to {len(requests)} queries")
             return given
 
-        answers = iter(await self._ask(ask))
-        return [
-            [
-                rest.from_record(point, part.with_vectors and part.told != 0)
-                for part in parts
-                for point in next(answers).points
-            ]
-            for parts in cut
-        ]
+        pairs = zip(queries, await self._ask(ask), strict=True)
+        found = [[rest.from_record(p, q.with_vectors) for p in each.points] for q, each in pairs]
+        return [[(check_id(record.id), record) for record in each] for each in found]
 
     async def scroll(
         self,

@@ -84,8 +84,8 @@ def to_query(query: Query) -> models.QueryRequest:
         filter=to_filter(query.filter),
         limit=query.limit,
         offset=query.offset,
-        with_payload=query.told != 0,
-        with_vector=query.with_vectors and query.told != 0,
+        with_payload=query.with_payload,
+        with_vector=query.with_payload and query.with_vectors,
     )
 
 

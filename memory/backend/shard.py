@@ -19,8 +19,8 @@ from stretto.memory.backend import schema, translate
 from stretto.memory.backend.checks import check_payload, check_points
 from stretto.memory.backend.faults import check_room, fault, named
 from stretto.memory.backend.pieces import READ_PIECE, pieces
-from stretto.memory.backend.reading import ShardReader
-from stretto.memory.backend.types import Filter, Point
+from stretto.memory.backend.reading import ShardReader, numbered
+from stretto.memory.backend.types import Filter, Point, Record
 
 T = TypeVar("T")
 WRITE_PIECE = 64
@@ -28,6 +28,8 @@ WRITE_PIECE = 64
 
 INDEXING_THRESHOLD = 10_000_000
 """Kilobytes below which no HNSW index is built, which would stall the process for minutes."""
+SEARCH_THREADS = 1
+"""There is one segment, so more would share nothing; to wake them takes longer than a search."""
 
 
 class Shard(ShardReader):
@@ -61,6 +63,7 @@ class Shard(ShardReader):
             vectors=dense or None,
             sparse_vectors=dict.fromkeys(schema.SPARSE, idf),
             optimizers=qe.EdgeOptimizersConfig(indexing_threshold=INDEXING_THRESHOLD),
+            max_search_threads=SEARCH_THREADS,
             wal_enabled=True,
         )
         with named(path.parent):
@@ -115,33 +118,37 @@ class Shard(ShardReader):
     def upsert_ready(self, points: Sequence[qe.Point]) -> None:
         """Write points that ``ready`` gave."""
         for piece in pieces(points, WRITE_PIECE):
-            said = {str(point.id): point.payload or {} for point in piece}
-            self.payloads.drop(said)
+            ids: list[Any] = [point.id for point in piece]
+            said = {
+                id.int: Record(str(id), point.payload or {})
+                for id, point in zip(ids, piece, strict=True)
+            }
+            self.records.drop(said)
             check_room(self.path)
             self._update(qe.UpdateOperation.upsert_points(list(piece)), len(piece))
-            for id, payload in said.items():
-                self.payloads.hold(id, payload)
+            for number, record in said.items():
+                self.records.hold(number, record)
 
     def delete(self, which: Sequence[str] | Filter) -> int:
         """Delete points by id or filter and say how many there were."""
         if isinstance(which, Filter):
             records, _ = self.scroll(which, sys.maxsize)
-            which = [record.id for record in records]
+            gone = numbered(record.id for record in records)
         else:
-            which = self.existing(which)
-        self.payloads.drop(which)
-        for piece in pieces(which, READ_PIECE):
+            gone = self.existing(which)
+        self.records.drop(gone)
+        for piece in pieces([*gone.values()], READ_PIECE):
             self._update(qe.UpdateOperation.delete_points(list(piece)), len(piece))
-        self.deleted += len(which)
-        return len(which)
+        self.deleted += len(gone)
+        return len(gone)
 
     def set_payload(self, ids: Sequence[str], payload: Mapping[str, Any]) -> None:
         """Set these fields, or drop those that are None, on the points that exist."""
         check_payload(payload)
         # The engine refuses all of them when one does not exist.
         which = self.existing(ids)
-        self.payloads.drop(which)
-        for piece in pieces(which, WRITE_PIECE):
+        self.records.drop(which)
+        for piece in pieces([*which.values()], WRITE_PIECE):
             check_room(self.path)
             self._update(qe.UpdateOperation.set_payload(list(piece), dict(payload)), len(piece))
 

@@ -4,9 +4,10 @@ Booleans cannot be matched: the embedded engine compares them as numbers and nev
 them as keywords (``"b:true"``).
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeAlias
+from uuid import UUID
 
 Sparse: TypeAlias = tuple[Sequence[int], Sequence[float]]
 """Indices (32 bits, unsigned, each at most once) and as many values."""
@@ -97,7 +98,7 @@ class Missing:
 class HasId:
     """The point is one of these."""
 
-    ids: tuple[str, ...]
+    ids: tuple[str, ...] | tuple[UUID, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,16 +123,18 @@ class Query:
     limit: int = 10
     with_vectors: bool = False
     offset: int = 0
-    told: int | None = None
-    """How many of the best come with payload and vectors, which takes longer than to find them;
-    the others have an empty payload and no vectors. None is all."""
+    with_payload: bool = True
+    """Without it there are no vectors either; to read a point takes longer than to find it."""
+    scores_others: bool = False
+    """Whether it also gives, with their scores, what other queries of the same batch found with
+    payload and it did not, as far as its filter lets that through."""
 
-    def parts(self) -> "tuple[Query, ...]":
-        """Cut it into one query for what is told and one for the rest."""
-        if self.told is None or not 0 < self.told < self.limit:
-            return (self,)
-        rest = replace(self, offset=self.offset + self.told, limit=self.limit - self.told, told=0)
-        return replace(self, limit=self.told, told=None), rest
+    def among(self, ids: Iterable[UUID]) -> "Query":
+        """Give the query for the scores of these points."""
+        some = HasId(tuple(ids))
+        kept = (some,) if self.filter is None else (some, self.filter)
+        limit = max(len(some.ids), 1)
+        return Query(self.using, self.vector, Filter(kept), limit, with_payload=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,8 @@
 """Recall: a search, then what is worth telling of what it found."""
 
-import asyncio
-
 from stretto.memory.backend.protocol import Backend
 from stretto.memory.backend.types import Record
+from stretto.memory.calls import answer
 from stretto.memory.item import MemoryItem
 from stretto.memory.recollection.choosing import Choice
 from stretto.memory.recollection.encoding import Encoder
@@ -36,5 +35,5 @@ async def recall(backend: Backend, encoder: Encoder, question: Question) -> Reco
     turns: list[Record] = []
     if around is not None:
         limit = len(chosen) * (2 * question.neighbours + 1)
-        turns, _ = await asyncio.wrap_future(backend.scroll(around, limit))
+        turns, _ = await answer(backend.scroll(around, limit))
     return choice.answer(chosen, [MemoryItem.from_payload(turn.payload) for turn in turns])

@@ -1,18 +1,16 @@
 """The search behind a recall: by words, by episodes, by meaning."""
 
-import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from stretto.memory.backend.protocol import Backend
 from stretto.memory.backend.types import Filter, Query, Record, Sparse
+from stretto.memory.calls import answer
 from stretto.memory.recollection.encoding import Dense
 from stretto.memory.recollection.question import Question
 
 EPISODES = 64
 """How many episodes are scored."""
-DEPTH = 200
-"""How deep the score is looked up of what was found by words only or by meaning only."""
 BREADTH, LEAST = 4, 40
 """How many times ``k`` items are looked at, and at least how many."""
 ENOUGH = 2
@@ -67,18 +65,18 @@ async def _find(
 ) -> Found:
     limit, vectors = max(BREADTH * question.k, LEAST), question.diversity > 0
     both = bool(words[0]) and dense is not None
-    depth = max(DEPTH, limit) if both else limit
     queries: list[Query] = []
     if words[0]:
-        queries.append(Query("lex", words, held, depth, vectors, told=limit))
-        told = EPISODES if question.wants_episodes else 0
-        queries.append(Query("lex_ep", words, question.view.episodes(), EPISODES, told=told))
+        queries.append(Query("lex", words, held, limit, vectors, scores_others=both))
+        whole = question.view.episodes()
+        told = question.wants_episodes
+        queries.append(Query("lex_ep", words, whole, EPISODES, with_payload=told))
     if dense is not None:
-        queries.append(Query("dense", dense, held, depth, vectors, told=limit))
-    answers = await asyncio.wrap_future(backend.query(queries))
+        queries.append(Query("dense", dense, held, limit, vectors, scores_others=both))
+    answers = await answer(backend.query(queries))
     by_words, in_episodes = (answers[0], answers[1]) if words[0] else ([], [])
     by_meaning = answers[-1] if dense is not None else []
-    found = {record.id: record for record in (*by_words[:limit], *by_meaning[:limit])}
+    found = {record.id: record for record in (*by_words, *by_meaning)}
     return Found(found, _scores(by_words), _scores(by_meaning), in_episodes)
 
 

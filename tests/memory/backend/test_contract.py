@@ -3,6 +3,7 @@
 import asyncio
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from math import sqrt
 from typing import Any
 
 import pytest
@@ -145,15 +146,27 @@ def test_queries_of_one_batch_have_their_own_filter_offset_and_vectors(backend: 
     assert backend.query([]).result() == []
 
 
-def test_only_the_best_say_more_than_their_id_and_score(backend: Backend) -> None:
+def test_a_query_without_payload_gives_ids_and_scores(backend: Backend) -> None:
     fill(backend, 6)
-    asked = [Query("dense", [1.0, 0.0, 0.0], None, 4, True, 1, told) for told in (None, 4, 2, 0)]
-    whole, enough, some, none = backend.query(asked).result()
-    assert whole == enough
+    asked = [Query("dense", [1.0, 0.0, 0.0], None, 4, True, 1, said) for said in (True, False)]
+    whole, bare = backend.query(asked).result()
     assert [r.payload["n"] for r in whole] == [1, 2, 3, 4]
-    assert some[:2] == whole[:2]
-    told_less = [r._replace(payload={}, vectors=None) for r in whole]
-    assert (some[2:], none) == (told_less[2:], told_less)
+    assert bare == [r._replace(payload={}, vectors=None) for r in whole]
+
+
+def test_a_query_scores_what_others_found_too(backend: Backend) -> None:
+    fill(backend, 8)
+    words = Query("lex", ([5, 6], [1.0, 1.0]))
+    even = Filter((Match("kind", "a"),))
+    near = Query("dense", [1.0, 0.0, 0.0], even, 2, True, scores_others=True)
+    unread = Query("dense", [0.0, 1.0, 0.0], None, 1, with_payload=False)
+    worded, scored, [far] = backend.query([words, near, unread]).result()
+    assert sorted(r.payload["n"] for r in worded) == [5, 6]
+    assert worded[0].vectors is None
+    assert [r.payload["n"] for r in scored] == [0, 2, 6]
+    assert scored[2].score == pytest.approx(1 / sqrt(37))
+    assert scored[2].vectors is not None
+    assert far.id == ident(7)
 
 
 def test_pages_by_id_give_each_point_once(backend: Backend) -> None:

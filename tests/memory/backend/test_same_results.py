@@ -99,7 +99,11 @@ def answers(
 ) -> list[Any]:
     backend.delete(Filter()).result()
     backend.upsert(points).result()
-    queries = [Query("lex", sparse, filter, limit), Query("dense", dense, filter, limit)]
+    queries = [
+        Query("lex", sparse, filter, limit, scores_others=True),
+        Query("lex_ep", sparse, filter, limit, with_payload=False),
+        Query("dense", dense, filter, limit, True, scores_others=True),
+    ]
     found = [
         backend.query(queries).result(),
         backend.scroll(filter, limit, None, Order("updated_at")).result(),
