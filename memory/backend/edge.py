@@ -12,9 +12,10 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from stretto.memory.backend.pieces import READ_PIECE
+from stretto.memory.backend.call import Call
+from stretto.memory.backend.pieces import BRIEF_WRITE, READ_PIECE
 from stretto.memory.backend.protocol import Engine, Page, Transform
-from stretto.memory.backend.thread import Call, EngineThread, closed
+from stretto.memory.backend.thread import EngineThread, closed
 from stretto.memory.backend.types import Filter, Order, Point, Query, Record, Stats
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class EdgeBackend:
 
     def upsert(self, points: Sequence[Point]) -> Future[None]:
         """Write points, each in place of the one with its id; done means they outlive a kill."""
-        return self._submit(Call(points=points))
+        return self._submit(Call(points=points, brief=len(points) <= BRIEF_WRITE))
 
     def retrieve(self, ids: Sequence[str], with_vectors: bool = False) -> Future[list[Record]]:
         """Give the points that exist, in the order of ``ids``."""

@@ -6,6 +6,8 @@ from typing import TypeVar
 
 T = TypeVar("T")
 READ_PIECE = 256
+BRIEF_WRITE = 4
+"""Points that whoever writes them may give to the engine: less than a millisecond."""
 BREATH_SECONDS = 0.000_05
 
 

@@ -3,7 +3,7 @@
 The queue is bounded for threads: when ``CAPACITY`` calls wait, the next caller waits too. A thread
 that runs an event loop is never made to wait; there each coroutine waits for the future of its own
 call, so the coroutines are the bound. Writes that wait together are given to the engine together.
-A brief read that nothing comes before is done by its caller, since to wake two threads takes longer
+A brief call that nothing comes before is done by its caller, since to wake two threads takes longer
 than it; an event loop does one of them each time it looks for events, so that it does not stall.
 """
 
@@ -12,17 +12,15 @@ import logging
 import time
 from asyncio import AbstractEventLoop
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import partial
 from threading import Condition, Lock, Thread, current_thread
 from typing import TYPE_CHECKING, Any
 
 from stretto.errors import MemoryFault
+from stretto.memory.backend.call import Call, write
 from stretto.memory.backend.pieces import BREATH_SECONDS
-from stretto.memory.backend.types import Point
 
 if TYPE_CHECKING:
     from stretto.memory.backend.folder import MemoryFolder
@@ -35,18 +33,6 @@ SYNC_SECONDS = 1.0
 BUSY_SECONDS = 0.001
 FLUSH_POINTS = 10_000
 """Points the log may have to replay when memory is opened again: half a second."""
-
-
-@dataclass(slots=True)
-class Call:
-    """One call that waits: work for the folder, or points to write."""
-
-    work: "Callable[[MemoryFolder], Any] | None" = None
-    points: Sequence[Point] = ()
-    writes: bool = True
-    brief: bool = False
-    """Whether its caller may do it, when nothing comes before it."""
-    future: Future[Any] = field(default_factory=Future[Any])
 
 
 class EngineThread:
@@ -66,7 +52,7 @@ class EngineThread:
         """Held by who calls the engine."""
         self._unserved = 0
         self._yielding: AbstractEventLoop | None = None
-        """The event loop that has done a brief read and not looked for events since."""
+        """The event loop that has done a brief call and not looked for events since."""
         self._thread = Thread(target=self._run, name="stretto-memory", daemon=True)
 
     def submit(self, call: Call) -> Future[Any]:
@@ -85,13 +71,21 @@ class EngineThread:
                     self._thread.start()
                 self._changed.notify_all()
         if at_once:
-            try:
-                self._serve([call])
-            finally:
-                self._using.release()
+            self._serve_at_once(call)
             if loop is None:
                 self._breathe()
         return call.future
+
+    def _serve_at_once(self, call: Call) -> None:
+        unsynced = 0
+        try:
+            self._serve([call])
+            unsynced = self._unsynced if call.writes else 0
+        finally:
+            self._using.release()
+        if unsynced == 1 or unsynced >= SYNC_CALLS:  # from now on there is something to sync
+            with self._changed:
+                self._changed.notify_all()
 
     def _hold_for(self, call: Call, loop: AbstractEventLoop | None) -> bool:
         """Hold the engine for a call, and tell whether that was possible at once."""
@@ -140,7 +134,8 @@ class EngineThread:
         """Give the calls to do together; none when it is time to sync, None at the end."""
         with self._changed:
             while not self._calls and not self._closing:
-                if not self._changed.wait(SYNC_SECONDS if self._unsynced else None):
+                waiting = SYNC_SECONDS if self._unsynced else None
+                if self._unsynced >= SYNC_CALLS or not self._changed.wait(waiting):
                     return []
             if not self._calls:
                 return None
@@ -163,10 +158,10 @@ class EngineThread:
                 call.future.set_exception(error)
             return
         if live and live[0].work is None:
-            _write(folder, live)
+            write(folder, live)
         for call in live:
             if call.work is not None:
-                _settle(call, call.work, folder)
+                call.settle(call.work, folder)
             self._unsynced += call.writes
 
     def _breathe(self) -> None:
@@ -205,37 +200,6 @@ def logged(what: str) -> Generator[None]:
         yield
     except MemoryFault as error:
         logger.warning("memory could not %s: %s", what, error)
-
-
-def _write(folder: "MemoryFolder", calls: list[Call]) -> None:
-    """Write the points of several calls together; one that cannot be stored fails alone."""
-    ready: list[tuple[Call, list[Any]]] = []
-    for call in calls:
-        try:
-            ready.append((call, folder.shard.ready(call.points)))
-        except Exception as error:
-            call.future.set_exception(error)
-    try:
-        folder.shard.upsert_ready([point for _, points in ready for point in points])
-    except Exception:
-        for call, points in ready:
-            _settle(call, partial(_upsert, points=points), folder)
-        return
-    for call, _ in ready:
-        call.future.set_result(None)
-
-
-def _upsert(folder: "MemoryFolder", points: list[Any]) -> None:
-    folder.shard.upsert_ready(points)
-
-
-def _settle(call: Call, work: "Callable[[MemoryFolder], Any]", folder: "MemoryFolder") -> None:
-    try:
-        result = work(folder)
-    except BaseException as error:
-        call.future.set_exception(error)
-    else:
-        call.future.set_result(result)
 
 
 def _running_loop() -> AbstractEventLoop | None:

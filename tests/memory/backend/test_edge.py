@@ -9,15 +9,19 @@ import subprocess
 import sys
 import textwrap
 import uuid
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
+from queue import Queue
 from threading import Event, Thread, current_thread
+from typing import Any, TypeVar
 
 import pytest
 
 from stretto.errors import MemoryFault
 from stretto.memory.backend import shard as shards
+from stretto.memory.backend import thread
 from stretto.memory.backend.edge import EdgeBackend
 from stretto.memory.backend.opening import open_backend
 from stretto.memory.backend.protocol import Engine
@@ -262,28 +266,67 @@ def test_a_cancelled_wait_leaves_the_engine_working(tmp_path: Path) -> None:
     backend.close()
 
 
-class Asked(list[str]):
-    """Ids that note which thread looks at them."""
+T = TypeVar("T")
+Ask = Callable[[EdgeBackend], tuple["Seen[Any]", "Future[Any]"]]
+
+
+class Seen(list[T]):
+    """What is asked for or written, which notes the thread that looks at it."""
 
     by: Thread | None = None
 
-    def __iter__(self) -> Iterator[str]:
+    def __iter__(self) -> Iterator[T]:
         self.by = current_thread()
         return super().__iter__()
 
 
-async def test_an_event_loop_reads_once_itself_each_time_it_looks_for_events(
-    tmp_path: Path,
+def read(backend: EdgeBackend) -> tuple[Seen[Any], Future[Any]]:
+    ids = Seen([POINT.id])
+    return ids, backend.retrieve(ids)
+
+
+def write(backend: EdgeBackend) -> tuple[Seen[Any], Future[Any]]:
+    points = Seen([POINT])
+    return points, backend.upsert(points)
+
+
+@pytest.mark.parametrize("ask", [read, write])
+async def test_an_event_loop_calls_once_itself_each_time_it_looks_for_events(
+    tmp_path: Path, ask: Ask
 ) -> None:
     backend = begin(tmp_path)
-    [first, second, third] = [Asked([str(uuid.UUID(int=0))]) for _ in range(3)]
-    while first.by is not current_thread():  # until nothing comes before it
-        await asyncio.wrap_future(backend.retrieve(first))
+    while True:  # until nothing comes before it
+        first, future = ask(backend)
+        await asyncio.wrap_future(future)
+        if first.by is current_thread():
+            break
     await asyncio.sleep(0)
-    found = [backend.retrieve(ids) for ids in (second, third)]
-    assert [len(each) for each in await asyncio.gather(*map(asyncio.wrap_future, found))] == [1, 1]
-    assert second.by is current_thread()
-    assert third.by is not current_thread()
+    asked = [ask(backend) for _ in range(2)]
+    await asyncio.gather(*(asyncio.wrap_future(future) for _, future in asked))
+    assert [seen.by is current_thread() for seen, _ in asked] == [True, False]
+    backend.close()
+
+
+def test_what_a_caller_wrote_itself_is_flushed_by_the_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flush, flushed = shards.Shard.flush, Queue[Thread]()
+
+    def noted(shard: shards.Shard) -> None:
+        flush(shard)
+        flushed.put(current_thread())
+
+    monkeypatch.setattr(shards.Shard, "flush", noted)
+    monkeypatch.setattr(thread, "SYNC_SECONDS", 0.01)
+    monkeypatch.setattr(thread, "FLUSH_POINTS", 1)
+    backend, seen = begin(tmp_path), None
+    flushed.get(timeout=30)  # from now on it has nothing to wake up for
+    while seen is None or seen.by is not current_thread():
+        for _ in range(200):  # by then it waits
+            backend.retrieve([POINT.id]).result()
+        seen, future = write(backend)
+        future.result()
+        assert flushed.get(timeout=30) is not current_thread()
     backend.close()
 
 
