@@ -91,7 +91,9 @@ def stretto_contender(dag: Dag, saver: Saver | None = None, at_once: int = 1) ->
 
 
 @asynccontextmanager
-async def engine_contender(dag: Dag, home: Path) -> AsyncGenerator[DagContender]:
+async def engine_contender(
+    dag: Dag, home: Path, at_once: int = 1
+) -> AsyncGenerator[DagContender]:
     """Run the DAG in a Stretto engine: checkpoints, records, events, leases."""
     journal, workflow = Journal(dag), workflow_of(dag)
     async with open_engine(home, [worker(journal)]) as engine:
@@ -102,7 +104,7 @@ async def engine_contender(dag: Dag, home: Path) -> AsyncGenerator[DagContender]
                 raise WrongRun(f"the run ended {result.status}: {result.errors}")
             return result.outputs
 
-        yield DagContender(ENGINE, journal, run)
+        yield DagContender(ENGINE, journal, run, at_once)
 
 
 def merge(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
