@@ -91,9 +91,7 @@ def stretto_contender(dag: Dag, saver: Saver | None = None, at_once: int = 1) ->
 
 
 @asynccontextmanager
-async def engine_contender(
-    dag: Dag, home: Path, at_once: int = 1
-) -> AsyncGenerator[DagContender]:
+async def engine_contender(dag: Dag, home: Path, at_once: int = 1) -> AsyncGenerator[DagContender]:
     """Run the DAG in a Stretto engine: checkpoints, records, events, leases."""
     journal, workflow = Journal(dag), workflow_of(dag)
     async with open_engine(home, [worker(journal)]) as engine:

@@ -1,7 +1,7 @@
 """Waiting for database calls, which come to their end whatever becomes of those who make them."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
@@ -10,7 +10,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-async def finish(call: Coroutine[Any, Any, T]) -> T:
+async def finish(call: Awaitable[T]) -> T:
     """Carry out a call to its end, also when whoever makes it is cancelled meanwhile.
 
     A call that is cut short goes on in the driver's thread all the same: nobody knows whether it
@@ -26,7 +26,7 @@ async def finish(call: Coroutine[Any, Any, T]) -> T:
         CancelledError: the caller was cancelled; the call is over nevertheless.
 
     """
-    task = asyncio.create_task(call)
+    task = asyncio.ensure_future(call)
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
         try:

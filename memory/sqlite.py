@@ -2,28 +2,10 @@
 
 import sqlite3
 from pathlib import Path
-from typing import Any
 
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
 BUSY_SECONDS = 5.0
-
-
-def check_openable(path: str | Path, **options: Any) -> None:
-    """Open a SQLite file and close it again, before the asynchronous driver opens it.
-
-    When that one cannot open a file, it leaves a thread behind that reports to the event loop
-    later, which may be closed by then.
-
-    Args:
-        path: the file.
-        **options: what ``sqlite3.connect`` is given besides.
-
-    Raises:
-        sqlite3.Error: the file cannot be opened.
-
-    """
-    sqlite3.connect(path, **options).close()
 
 
 def use_wal(path: Path) -> None:

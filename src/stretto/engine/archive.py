@@ -24,6 +24,8 @@ class Archive:
         """Read from ``records`` and from the checkpoints of ``saver``."""
         self._records = records
         self._saver = saver
+        self._kept = set[str]()
+        """Digests of the definitions that are in the records."""
 
     async def row(self, run_id: str) -> RunRow:
         """Give a run as it is recorded.
@@ -39,10 +41,14 @@ class Archive:
 
     async def keep(self, workflow: Workflow) -> None:
         """Keep a definition, so that the runs pinned to it can always go on."""
+        digest = workflow.digest
+        if digest in self._kept:
+            return
         document = workflow.model_dump(mode="json", by_alias=True, exclude_defaults=True)
         await self._records.save_workflow(
-            workflow.id, workflow.name, workflow.version, workflow.digest, document
+            workflow.id, workflow.name, workflow.version, digest, document
         )
+        self._kept.add(digest)
 
     async def pinned(self, row: RunRow) -> Workflow:
         """Give the definition that a run is pinned to.

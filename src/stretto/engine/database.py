@@ -3,25 +3,24 @@
 import importlib
 import json
 import sqlite3
-from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, event, insert, inspect, select
+from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect, select
 from sqlalchemy import column as name_of_column
 from sqlalchemy import table as name_of_table
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, ProgrammingError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from stretto.engine.tables import METADATA, REVISIONS, VERSION_TABLE
 from stretto.errors import ConfigurationError
-from stretto.memory.calls import finish
-from stretto.memory.sqlite import BUSY_SECONDS, check_openable, use_wal
+from stretto.memory.sqlite import BUSY_SECONDS, use_wal
 
-DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg"}
+DRIVERS = {"sqlite": "sqlite+pysqlite", "postgresql": "postgresql+psycopg"}
+CONNECTIONS = 8
+"""Transactions at once on a server; of the writing ones on SQLite there is one."""
 _REMEDIES = {
     "SQLITE_NOTADB": "the file is damaged or no database; move it away or restore a backup",
     "SQLITE_CORRUPT": "the file is damaged; move it away or restore a backup",
@@ -65,7 +64,7 @@ def _remedy(cause: BaseException | None) -> str:
 
 
 def parse_url(text: str) -> URL:
-    """Read a database URL and name the async driver for it.
+    """Read a database URL and name the driver for it.
 
     Raises:
         ConfigurationError: it is no URL, or of a database that is not supported.
@@ -83,7 +82,7 @@ def parse_url(text: str) -> URL:
     return url.set(drivername=DRIVERS[backend])
 
 
-async def open_engine(url: URL) -> AsyncEngine:
+def open_engine(url: URL) -> Engine:
     """Connect, and bring the schema to what this version of the code needs.
 
     Raises:
@@ -91,59 +90,48 @@ async def open_engine(url: URL) -> AsyncEngine:
 
     """
     with explained(url):
-        if path := _file(url):
+        if path := file_of(url):
             use_wal(path)
         engine = _connectable(url)
     try:
-        with explained(url):
-            await finish(_prepare(engine))
+        with explained(url), to_write(engine).begin() as connection:
+            _migrate(connection)
     except BaseException:
-        await finish(engine.dispose())
+        engine.dispose()
         raise
     return engine
 
 
-@asynccontextmanager
-async def writing(engine: AsyncEngine) -> AsyncGenerator[AsyncConnection]:
-    """Open a transaction that may write; on SQLite it takes the write lock at its start."""
-    async with engine.connect() as connection:
-        connection = await connection.execution_options(writes=True)
-        async with connection.begin():
-            yield connection
+def to_write(engine: Engine) -> Engine:
+    """Give the engine as one whose transactions, on SQLite, take the write lock at their start."""
+    return engine.execution_options(writes=True)
 
 
-def _file(url: URL) -> Path | None:
+def file_of(url: URL) -> Path | None:
     """Give the SQLite file that ``url`` names, None for any other database."""
     if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
         return None
     return Path(url.database)
 
 
-def _connectable(url: URL) -> AsyncEngine:
+def _connectable(url: URL) -> Engine:
     sqlite = url.get_backend_name() == "sqlite"
-    options: dict[str, Any] = {"pool_pre_ping": True}
-    if _file(url):
+    options: dict[str, Any] = {"pool_pre_ping": True, "pool_size": CONNECTIONS}
+    if sqlite:
         options = {"connect_args": {"timeout": BUSY_SECONDS}}
-    elif sqlite:
-        options = {"poolclass": AsyncAdaptedQueuePool, "pool_size": 1, "max_overflow": 0}
     try:
-        engine = create_async_engine(url, json_serializer=to_json, **options)
+        engine = create_engine(url, json_serializer=to_json, **options)
     except ModuleNotFoundError as error:
         raise ConfigurationError(f"{url.drivername} needs the package '{error.name}'") from error
     if sqlite:
-        event.listen(engine.sync_engine, "do_connect", _check)
-        event.listen(engine.sync_engine, "connect", _set_pragmas)
-        event.listen(engine.sync_engine, "begin", _begin)
+        event.listen(engine, "connect", _set_pragmas)
+        event.listen(engine, "begin", _begin)
     return engine
 
 
 def to_json(value: Any) -> str:
     """Write a value as JSON text; what JSON does not know is written as its text."""
     return json.dumps(value, default=str, separators=(",", ":"))
-
-
-def _check(_dialect: Any, _record: Any, args: Any, options: dict[str, Any]) -> None:
-    check_openable(*args, **options)
 
 
 def _set_pragmas(connection: Any, _record: Any) -> None:
@@ -161,20 +149,14 @@ def _begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-async def _prepare(engine: AsyncEngine) -> None:
-    async with writing(engine) as connection:
-        await _migrate(connection)
-
-
-async def _migrate(connection: AsyncConnection) -> None:
-    revision = await connection.run_sync(_revision)
+def _migrate(connection: Connection) -> None:
+    revision = _revision(connection)
     if revision == REVISIONS[-1]:
         return
     if revision is None:
-        await connection.run_sync(_create)
+        _create(connection)
     elif revision == "" or revision in REVISIONS:
-        migrations = importlib.import_module("stretto.engine.migrations")
-        await connection.run_sync(migrations.upgrade)
+        importlib.import_module("stretto.engine.migrations").upgrade(connection)
     else:
         raise ConfigurationError(
             f"the database was written by a newer stretto (schema {revision}, this one knows "

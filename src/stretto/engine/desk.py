@@ -25,6 +25,7 @@ from stretto.engine.reminders import Reminders
 from stretto.engine.result import RunResult
 from stretto.errors import ConfigurationError, RunConflict, RunNotFound, WorkflowInvalid
 from stretto.graphs.spec import Workflow
+from stretto.memory.calls import finished
 
 ENDED = frozenset({"completed", "failed", "cancelled"})
 UNFINISHED = frozenset({"queued", "running"})
@@ -66,18 +67,25 @@ class RunDesk:
         await launcher.readiness.prepare(workflow)
         await launcher.readiness.reach(workflow)
         await self._archive.keep(workflow)
-        lease = launcher.lease(run_id)
-        if await self._records.create_run(row):
-            with contextlib.suppress(RunConflict):  # somebody who recovers runs was faster
-                lease.take()
-                await launcher.launch(row, workflow, lease, FIRST_ENTRY)
+        if await self._recorded(workflow, row):
             return
         existing = await self._archive.row(run_id)
         check_same(row, existing)
-        mine = run_id in launcher.active
-        if existing.state in UNFINISHED and not mine and not lease.held_elsewhere():
+        at_work = run_id in launcher.active or launcher.lease(run_id).held_elsewhere()
+        if existing.state in UNFINISHED and not at_work:
             with contextlib.suppress(RunConflict):
                 await self.resume(run_id)  # the process that had it died
+
+    @finished
+    async def _recorded(self, workflow: Workflow, row: RunRow) -> bool:
+        """Record a new run and start it, both or neither, and tell whether it is new."""
+        if not await self._records.create_run(row):
+            return False
+        lease = self._launcher.lease(row.run_id)
+        with contextlib.suppress(RunConflict):  # somebody who recovers runs was faster
+            lease.take()
+            await self._launcher.launch(row, workflow, lease, FIRST_ENTRY, first=True)
+        return True
 
     async def resume(self, run_id: str, answer: Any = None) -> None:
         """Go on with a run after a crash, a cancellation, or a question."""

@@ -2,20 +2,23 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields
+from functools import cached_property
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Connection, bindparam, select
 
 from stretto.agents.health import ALPHA, AgentRow
 from stretto.engine.store import Store
 from stretto.engine.tables import agents, durations
-from stretto.memory.calls import finished
+
+_LEARNED = select(durations.c.step, durations.c.mean).where(
+    durations.c.workflow_id == bindparam("workflow")
+)
 
 
 class Learning(Store):
     """What runs have taught so far."""
 
-    @finished
     async def learn(
         self, workflow_id: str, seconds: Mapping[str, float], rows: Iterable[AgentRow] = ()
     ) -> None:
@@ -35,22 +38,25 @@ class Learning(Store):
         doing = [asdict(row) for row in rows]
         if not (steps or doing):
             return
-        async with self._writing() as connection:
+
+        def work(connection: Connection) -> None:
             if steps:
-                await connection.execute(self._durations(), steps)
+                connection.execute(self._durations, steps)
             if doing:
-                await connection.execute(self._agents(), doing)
+                connection.execute(self._agents, doing)
+
+        await self._written(work)
 
     async def durations(self, workflow_id: str) -> dict[str, float]:
         """Give the learned seconds by step."""
-        query = select(durations.c.step, durations.c.mean)
-        rows = await self._rows(query.where(durations.c.workflow_id == workflow_id))
+        rows = await self._rows(_LEARNED, {"workflow": workflow_id})
         return {row["step"]: row["mean"] for row in rows}
 
     async def agents(self) -> list[AgentRow]:
         """Tell how agents have been doing, by name."""
         return [AgentRow(**row) for row in await self._rows(select(agents).order_by(agents.c.name))]
 
+    @cached_property
     def _durations(self) -> Any:
         statement = self._insert(durations)
         mean = durations.c.mean + ALPHA * (statement.excluded.mean - durations.c.mean)
@@ -59,6 +65,7 @@ class Learning(Store):
             set_={"mean": mean, "count": durations.c.count + 1},
         )
 
+    @cached_property
     def _agents(self) -> Any:
         statement = self._insert(agents)
         new = statement.excluded

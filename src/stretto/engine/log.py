@@ -193,16 +193,16 @@ class EventLog:
         while not self._ending.is_set():
             await self._dirty.wait()
             failing = self.failed is not None
-            await _wait(self._ending if failing else self._full, _pause(failing))
+            await _wait(self._ending if failing else self._full, self._pause(failing))
             self._dirty.clear()
             self._full.clear()
             await self.flush()
             if self.failed is not None:
                 self._dirty.set()
 
-
-def _pause(failing: bool) -> float:
-    return RETRY_SECONDS if failing else BATCH_SECONDS
+    def _pause(self, failing: bool) -> float:
+        # All logs save at the same moments, so that the records can save them together.
+        return RETRY_SECONDS if failing else BATCH_SECONDS - self._loop.time() % BATCH_SECONDS
 
 
 async def _wait(signal: asyncio.Event, seconds: float) -> None:

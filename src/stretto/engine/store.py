@@ -1,33 +1,83 @@
 """An opened database of records: it is read at any time, and written by one after the other."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, nullcontext
-from typing import Any, Self
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Self, TypeVar
 
+from sqlalchemy import Connection, Engine
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.engine import URL
 
-from stretto.engine.database import explained, open_engine, parse_url, writing
-from stretto.memory.calls import finished
+from stretto.engine.database import (
+    CONNECTIONS,
+    explained,
+    file_of,
+    open_engine,
+    parse_url,
+    to_write,
+)
+from stretto.memory.calls import finish
+
+T = TypeVar("T")
+
+
+class Threads:
+    """The threads that talk to a database, each with a whole transaction at a time.
+
+    An asynchronous driver goes to a thread and back for every statement, and more often for each
+    transaction; where hundreds of runs record what they do, that is most of what they cost.
+    """
+
+    def __init__(self, url: URL) -> None:
+        """Begin with none; they start with the first call."""
+        self._url = url
+        # SQLite lets one writer in at a time and others poll for their turn; one thread in
+        # this process keeps a busy one from starving somebody past the busy timeout.
+        local = url.get_backend_name() == "sqlite"
+        self._writers = ThreadPoolExecutor(1 if local else CONNECTIONS, "stretto-records")
+        self._readers = self._writers  # what is in memory belongs to the thread that made it
+        if file_of(url):
+            self._readers = ThreadPoolExecutor(CONNECTIONS, "stretto-records-read")
+
+    async def read(self, work: Callable[[], T]) -> T:
+        """Do what only reads; see ``write``."""
+        return await self._do(self._readers, work)
+
+    async def write(self, work: Callable[[], T]) -> T:
+        """Do some work to its end, also when the task that waits for it is cancelled meanwhile.
+
+        Raises:
+            ConfigurationError: the database failed; the message says what to do.
+
+        """
+        return await self._do(self._writers, work)
+
+    async def _do(self, threads: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+        def explaining() -> T:
+            with explained(self._url):
+                return work()
+
+        return await finish(asyncio.get_running_loop().run_in_executor(threads, explaining))
+
+    def close(self) -> None:
+        """End them when they have done what was asked for."""
+        self._readers.shutdown()
+        self._writers.shutdown()
 
 
 class Store:
     """The door to the database; safe for many tasks, and for readers in other processes.
 
-    Every call comes to its end, also when the task that makes it is cancelled meanwhile.
-    Every method raises ConfigurationError when the database itself fails (damaged, locked for
-    long, not permitted, disk full); the message says what to do.
+    Every call is one transaction and comes to its end, also when the task that makes it is
+    cancelled meanwhile. Every method raises ConfigurationError when the database itself fails
+    (damaged, locked for long, not permitted, disk full); the message says what to do.
     """
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: Engine, threads: Threads) -> None:
         """Work on an opened ``engine``; use ``open`` to get one with the right schema."""
-        self._engine = engine
-        self._url = engine.url
-        # SQLite lets one writer in at a time and others poll for their turn; a fair queue in
-        # this process keeps a busy one from starving somebody past the busy timeout.
+        self._engine, self._threads = engine, threads
         local = engine.dialect.name == "sqlite"
-        self._turn: asyncio.Lock | nullcontext[None] = asyncio.Lock() if local else nullcontext()
         self._insert = sqlite.insert if local else postgresql.insert
 
     @classmethod
@@ -41,22 +91,31 @@ class Store:
             ConfigurationError: the database cannot be used; the message says what to do.
 
         """
-        return cls(await open_engine(parse_url(url)))
+        parsed = parse_url(url)
+        threads = Threads(parsed)
+        try:
+            return cls(await threads.write(lambda: open_engine(parsed)), threads)
+        except BaseException:
+            threads.close()
+            raise
 
-    @finished
     async def close(self) -> None:
         """Close all connections."""
-        await self._engine.dispose()
+        await self._threads.write(self._engine.dispose)
+        self._threads.close()
 
-    @finished
-    async def _rows(self, query: Any) -> list[dict[str, Any]]:
-        with explained(self._url):
-            async with self._engine.connect() as connection:
-                result = await connection.execute(query)
-                return [dict(row) for row in result.mappings()]
+    async def _rows(self, query: Any, values: Any = None) -> list[dict[str, Any]]:
+        def read() -> list[dict[str, Any]]:
+            with self._engine.begin() as connection:
+                return [dict(row) for row in connection.execute(query, values).mappings()]
 
-    @asynccontextmanager
-    async def _writing(self) -> AsyncGenerator[AsyncConnection]:
-        with explained(self._url):
-            async with self._turn, writing(self._engine) as connection:
-                yield connection
+        return await self._threads.read(read)
+
+    async def _written(self, work: Callable[[Connection], T]) -> T:
+        """Do what writes, in a transaction."""
+
+        def write() -> T:
+            with to_write(self._engine).begin() as connection:
+                return work(connection)
+
+        return await self._threads.write(write)
