@@ -294,6 +294,20 @@ async def test_two_engines_that_start_one_id_share_one_run(
     assert players.calls == ["a", "b", "c"]
 
 
+async def test_a_run_whose_starter_is_cancelled_is_begun_or_unknown(engine: Engine) -> None:
+    begun = 0
+    for turns in range(60):
+        starting = asyncio.create_task(engine.start(CHAIN, run_id=f"run{turns}"))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        starting.cancel()
+        await asyncio.wait([starting])
+        if f"run{turns}" in await ids(engine):
+            begun += starting.cancelled()
+            assert (await engine.result(f"run{turns}")).success
+    assert begun > 0
+
+
 async def test_ids_that_look_alike_are_runs_of_their_own(engine: Engine, players: Players) -> None:
     go_on = players.hold("a")
     handles = [await engine.start(CHAIN, run_id=id) for id in ("x/1", "x_1", "X_1")]
