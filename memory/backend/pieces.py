@@ -7,7 +7,7 @@ from typing import TypeVar
 T = TypeVar("T")
 READ_PIECE = 256
 BRIEF_WRITE = 4
-"""Points that whoever writes them may give to the engine: less than a millisecond."""
+"""Points that whoever writes them may give to the engine: a few milliseconds at most."""
 BREATH_SECONDS = 0.000_05
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from stretto.memory.backend.types import Query, Record
 
 HELD = 16384
-"""Records that are held at most: some 25 MB, 50 where all are long."""
+"""Records that are held at most: some 25 MB, a few times that where all are long."""
 LONGEST = 2000
 """Characters of the texts in a payload that is held."""
 Records: TypeAlias = dict[int, Record]

@@ -1,4 +1,4 @@
-"""One shard of the embedded Qdrant engine, called by one thread.
+"""One shard of the embedded Qdrant engine, called by one thread at a time.
 
 The engine never lets go of the interpreter's lock while it works, so every call is cut into pieces
 short enough that an event loop beside it does not stall.

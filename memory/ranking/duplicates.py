@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterable
 from dataclasses import replace
-from functools import lru_cache
 from math import ceil, floor
 
 from stretto.memory.ranking.candidates import Ranked
@@ -13,8 +12,6 @@ ALIKE = 0.9
 WORD = re.compile(r"\w+")
 LOOKED_AT = 2
 """How many times as many as are wanted are looked at, to count what says the same."""
-HELD = 2048
-"""Texts whose words are held: some 5 MB."""
 
 
 def collapse(ranked: Iterable[Ranked], wanted: int | None = None) -> list[Ranked]:
@@ -31,7 +28,7 @@ def collapse(ranked: Iterable[Ranked], wanted: int | None = None) -> list[Ranked
     for looked, each in enumerate(ranked):
         if wanted is not None and len(kept) >= wanted and looked >= LOOKED_AT * wanted:
             break
-        words = _words(each.candidate.text)
+        words = frozenset(WORD.findall(each.candidate.text.lower()))
         size = len(words)
         near = range(floor(ALIKE * size), ceil(size / ALIKE) + 1) if words else ()
         alike = (
@@ -47,12 +44,6 @@ def collapse(ranked: Iterable[Ranked], wanted: int | None = None) -> list[Ranked
         else:
             kept[place] = replace(kept[place], seen=kept[place].seen + 1)
     return kept
-
-
-@lru_cache(HELD)
-def _words(text: str) -> frozenset[str]:
-    """Give the words of a text, which take longer to tell apart than all the rest of a recall."""
-    return frozenset(WORD.findall(text.lower()))
 
 
 def _jaccard(one: frozenset[str], other: frozenset[str]) -> float:

@@ -14,6 +14,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, create_engine
+from sqlalchemy.event import listen as listen_to
 from sqlalchemy.exc import IntegrityError
 
 from stretto.engine import migrations
@@ -221,8 +222,10 @@ async def test_a_call_whose_task_is_cancelled_is_over_by_the_time_it_is_told(
         task = asyncio.create_task(records.create_run(row(name)))
         for _ in range(turns):
             await asyncio.sleep(0)
-        cancelled += task.cancel()
+        told = task.cancel()
         await asyncio.wait([task])
+        assert task.cancelled() == told
+        cancelled += told
         assert await records.get_run(name) == row(name)
     assert cancelled > 0
 
@@ -390,6 +393,40 @@ async def test_a_full_disk_is_said(records: Records, url: str) -> None:
     await records.create_run(row("a"))
     with pytest.raises(ConfigurationError, match="the disk is full; make room"):
         await records.append_events("a", [event(1, text="x" * 500_000)])
+
+
+async def test_events_of_many_runs_are_saved_together(records: Records) -> None:
+    names = [f"run{number}" for number in range(50)]
+    for name in names:
+        await records.create_run(row(name))
+    commits: list[Any] = []
+    engine = records._engine  # pyright: ignore[reportPrivateUsage]
+    listen_to(engine, "commit", commits.append)
+    await asyncio.gather(*(records.append_events(name, [event(1, name)]) for name in names))
+    assert len(commits) <= 2  # the first one, and all that came meanwhile
+    assert [await records.last_seq(name) for name in names] == [1] * len(names)
+
+
+async def test_a_call_after_closing_is_refused_in_one_sentence(url: str) -> None:
+    records = await Records.open(url)
+    await records.close()
+    with pytest.raises(ConfigurationError, match="is closed; open it again"):
+        await records.get_run("a")
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="nothing tells what is open")
+async def test_opening_that_is_cancelled_leaves_nothing_open(url: str) -> None:
+    before = threading.active_count()
+    for turns in range(1, 8):
+        opening = asyncio.create_task(Records.open(url))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        opening.cancel()
+        await asyncio.wait([opening])
+        assert opening.cancelled()
+    assert threading.active_count() == before
+    links = [link for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
+    assert [link for link in links if "records.db" in os.readlink(link)] == []
 
 
 async def test_events_that_are_saved_together_fail_alone(records: Records) -> None:

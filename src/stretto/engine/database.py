@@ -119,6 +119,7 @@ def _connectable(url: URL) -> Engine:
     options: dict[str, Any] = {"pool_pre_ping": True, "pool_size": CONNECTIONS}
     if sqlite:
         options = {"connect_args": {"timeout": BUSY_SECONDS}}
+        options |= {"pool_size": CONNECTIONS + 1} if file_of(url) else {}
     try:
         engine = create_engine(url, json_serializer=to_json, **options)
     except ModuleNotFoundError as error:

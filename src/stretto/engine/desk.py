@@ -71,20 +71,21 @@ class RunDesk:
             return
         existing = await self._archive.row(run_id)
         check_same(row, existing)
-        at_work = run_id in launcher.active or launcher.lease(run_id).held_elsewhere()
-        if existing.state in UNFINISHED and not at_work:
+        if existing.state not in UNFINISHED or run_id in launcher.active:
+            return
+        if not launcher.lease(run_id).held_elsewhere():
             with contextlib.suppress(RunConflict):
                 await self.resume(run_id)  # the process that had it died
 
     @finished
     async def _recorded(self, workflow: Workflow, row: RunRow) -> bool:
-        """Record a new run and start it, both or neither, and tell whether it is new."""
+        """Record a run and start it, also when cancelled in between; tell whether it is new."""
         if not await self._records.create_run(row):
             return False
         lease = self._launcher.lease(row.run_id)
         with contextlib.suppress(RunConflict):  # somebody who recovers runs was faster
             lease.take()
-            await self._launcher.launch(row, workflow, lease, FIRST_ENTRY, first=True)
+            await self._launcher.launch(row, workflow, lease, FIRST_ENTRY)
         return True
 
     async def resume(self, run_id: str, answer: Any = None) -> None:

@@ -68,6 +68,10 @@ class EventRecords(Store):
             for segment, saved in taken:
                 failure = error if len(taken) == 1 else await self._failure_of(segment)
                 _settle(saved, failure)
+        except BaseException:  # the event loop is being closed
+            for _, saved in taken:
+                saved.cancel()
+            raise
         else:
             for _, saved in taken:
                 _settle(saved, None)
@@ -118,7 +122,10 @@ class EventRecords(Store):
 
 
 def _settle(saved: asyncio.Future[None], failure: Exception | None) -> None:
+    if saved.done():  # whoever waited was cancelled
+        return
     if failure is None:
         saved.set_result(None)
     else:
         saved.set_exception(failure)
+        saved.exception()  # looked at, or asyncio warns that nobody did

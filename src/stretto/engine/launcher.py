@@ -87,17 +87,8 @@ class Launcher:
         """Prepare the lease on a run."""
         return Lease(self.resources.leases, run_id)
 
-    async def launch(
-        self, row: RunRow, workflow: Workflow, lease: Lease, entry: Any, first: bool = False
-    ) -> None:
+    async def launch(self, row: RunRow, workflow: Workflow, lease: Lease, entry: Any) -> None:
         """Start one entry into a run; the lease is held and is given back at its end.
-
-        Args:
-            row: the run.
-            workflow: what it is pinned to.
-            lease: the lease on it.
-            entry: what its graph is given.
-            first: whether the run was just recorded, so that nothing has happened in it.
 
         Raises:
             WorkflowInvalid: the workflow has faults, with the agents there are now.
@@ -108,7 +99,7 @@ class Launcher:
             graph = self.readiness.graph(workflow)
             # In a process that goes on with a run, nobody has yet.
             await self.readiness.prepare(workflow)
-            last = 0 if first else await self.resources.records.last_seq(row.run_id)
+            last = await self.resources.records.last_seq(row.run_id)
             if self._closed:
                 raise ConfigurationError("the engine is being closed; it starts no more runs")
         except BaseException:

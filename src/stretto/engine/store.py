@@ -17,6 +17,7 @@ from stretto.engine.database import (
     parse_url,
     to_write,
 )
+from stretto.errors import ConfigurationError
 from stretto.memory.calls import finish
 
 T = TypeVar("T")
@@ -58,7 +59,11 @@ class Threads:
             with explained(self._url):
                 return work()
 
-        return await finish(asyncio.get_running_loop().run_in_executor(threads, explaining))
+        try:
+            working = asyncio.get_running_loop().run_in_executor(threads, explaining)
+        except RuntimeError:  # they take no more work
+            raise ConfigurationError("the database of the runs is closed; open it again") from None
+        return await finish(working)
 
     def close(self) -> None:
         """End them when they have done what was asked for."""
@@ -93,16 +98,22 @@ class Store:
         """
         parsed = parse_url(url)
         threads = Threads(parsed)
+        opened: list[Engine] = []
         try:
-            return cls(await threads.write(lambda: open_engine(parsed)), threads)
+            await threads.write(lambda: opened.append(open_engine(parsed)))
         except BaseException:
+            for engine in opened:  # its opener was cancelled meanwhile
+                await threads.write(engine.dispose)
             threads.close()
             raise
+        return cls(opened[0], threads)
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._threads.write(self._engine.dispose)
-        self._threads.close()
+        try:
+            await self._threads.write(self._engine.dispose)
+        finally:
+            self._threads.close()
 
     async def _rows(self, query: Any, values: Any = None) -> list[dict[str, Any]]:
         def read() -> list[dict[str, Any]]:

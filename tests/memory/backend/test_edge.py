@@ -307,8 +307,9 @@ async def test_an_event_loop_calls_once_itself_each_time_it_looks_for_events(
     backend.close()
 
 
+@pytest.mark.parametrize(("calls", "seconds"), [(100, 0.01), (1, 1000.0)])
 def test_what_a_caller_wrote_itself_is_flushed_by_the_thread(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, calls: int, seconds: float
 ) -> None:
     flush, flushed = shards.Shard.flush, Queue[Thread]()
 
@@ -317,7 +318,8 @@ def test_what_a_caller_wrote_itself_is_flushed_by_the_thread(
         flushed.put(current_thread())
 
     monkeypatch.setattr(shards.Shard, "flush", noted)
-    monkeypatch.setattr(thread, "SYNC_SECONDS", 0.01)
+    monkeypatch.setattr(thread, "SYNC_CALLS", calls)
+    monkeypatch.setattr(thread, "SYNC_SECONDS", seconds)
     monkeypatch.setattr(thread, "FLUSH_POINTS", 1)
     backend, seen = begin(tmp_path), None
     flushed.get(timeout=30)  # from now on it has nothing to wake up for
