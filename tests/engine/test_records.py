@@ -416,12 +416,17 @@ async def test_a_call_after_closing_is_refused_in_one_sentence(url: str) -> None
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="nothing tells what is open")
 async def test_opening_that_is_cancelled_leaves_nothing_open(url: str) -> None:
+    await (await Records.open(url)).close()
     before = threading.active_count()
+    path = url.removeprefix("sqlite:///")
     for turns in range(1, 8):
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")  # until it ends, nobody can be done with opening
         opening = asyncio.create_task(Records.open(url))
         for _ in range(turns):
             await asyncio.sleep(0)
         opening.cancel()
+        other.close()
         await asyncio.wait([opening])
         assert opening.cancelled()
     assert threading.active_count() == before
