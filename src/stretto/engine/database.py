@@ -85,16 +85,17 @@ def parse_url(text: str) -> URL:
 def open_engine(url: URL) -> Engine:
     """Connect, and bring the schema to what this version of the code needs.
 
+    What the driver raises is to be ``explained`` by whoever calls this.
+
     Raises:
-        ConfigurationError: the database cannot be used; the message says what to do.
+        ConfigurationError: the database is of another program, or of a newer version.
 
     """
-    with explained(url):
-        if path := file_of(url):
-            use_wal(path)
-        engine = _connectable(url)
+    if path := file_of(url):
+        use_wal(path)
+    engine = _connectable(url)
     try:
-        with explained(url), to_write(engine).begin() as connection:
+        with to_write(engine).begin() as connection:
             _migrate(connection)
     except BaseException:
         engine.dispose()

@@ -82,6 +82,7 @@ class Store:
     def __init__(self, engine: Engine, threads: Threads) -> None:
         """Work on an opened ``engine``; use ``open`` to get one with the right schema."""
         self._engine, self._threads = engine, threads
+        self._writing = to_write(engine)
         local = engine.dialect.name == "sqlite"
         self._insert = sqlite.insert if local else postgresql.insert
 
@@ -126,7 +127,7 @@ class Store:
         """Do what writes, in a transaction."""
 
         def write() -> T:
-            with to_write(self._engine).begin() as connection:
+            with self._writing.begin() as connection:
                 return work(connection)
 
         return await self._threads.write(write)
