@@ -1,13 +1,12 @@
 """What a search found, and how it was weighed."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from typing import NamedTuple
 
 from stretto.memory.backend.types import Sparse
 
 
-@dataclass(slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """Something that a search found."""
 
     id: str
@@ -28,8 +27,7 @@ class Candidate:
     """Its dense vector."""
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
+class Explanation(NamedTuple):
     """What a score is made of: relevance x importance x recency x scale."""
 
     lexical: float
@@ -46,12 +44,11 @@ class Explanation:
 
     def to_dict(self) -> dict[str, float | None]:
         """Give the JSON form, rounded."""
-        values = asdict(self)
+        values = self._asdict()
         return {name: None if v is None else round(v, 4) for name, v in values.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class Ranked:
+class Ranked(NamedTuple):
     """A candidate with its score."""
 
     candidate: Candidate

@@ -28,20 +28,21 @@ def rank(candidates: Sequence[Candidate], now: float, recency: float = 0.0) -> I
 
     """
     relevances = _relevances(candidates)
-    weights = [
-        (1 + IMPORTANCE_WEIGHT * each.importance, _age(each.at, now, recency) if recency else 1.0)
-        for each in candidates
-    ]
-    totals = [r * weight * age for r, (weight, age) in zip(relevances, weights, strict=True)]
+    importances = [1 + IMPORTANCE_WEIGHT * each.importance for each in candidates]
+    ages = [_age(each.at, now, recency) if recency else 1.0 for each in candidates]
+    totals = [r * i * age for r, i, age in zip(relevances, importances, ages, strict=True)]
     scale = 1 / max([1.0, *totals])
     order = sorted(
-        (-min(total * scale, 1.0), -each.at, each.id, place)
-        for place, (total, each) in enumerate(zip(totals, candidates, strict=True))
+        [
+            (-total, -each.at, each.id, place)
+            for place, (total, each) in enumerate(zip(totals, candidates, strict=True))
+        ]
     )
-    for score, _, _, place in order:
+    for _, _, _, place in order:
         each = candidates[place]
-        found = each.lexical, each.episode, each.dense, relevances[place]
-        yield Ranked(each, -score, Explanation(*found, *weights[place], scale))
+        found = each.lexical, each.episode, each.dense
+        why = Explanation(*found, relevances[place], importances[place], ages[place], scale)
+        yield Ranked(each, min(totals[place] * scale, 1.0), why)
 
 
 def _relevances(candidates: Sequence[Candidate]) -> list[float]:

@@ -9,7 +9,7 @@ from stretto.memory.item import Kind, MemoryItem
 from stretto.memory.ranking import Candidate, Ranked, collapse, diversify, rank
 from stretto.memory.recollection.filters import View
 from stretto.memory.recollection.question import Question
-from stretto.memory.recollection.recollection import Recalled, Recollection, estimate_tokens
+from stretto.memory.recollection.recollection import Recalled, Recollection
 from stretto.memory.recollection.searching import Found
 
 NO_VECTORS = Vectors()
@@ -58,12 +58,14 @@ class Choice:
     def around(self, chosen: Sequence[Ranked]) -> Filter | None:
         """Give the filter of the turns next to those that were chosen; None when there are none."""
         reach = self.question.neighbours
+        if reach < 1:
+            return None
         spans = tuple(
             Filter((Match("episode_id", near), Range("position", gte=at - reach, lte=at + reach)))
             for near, at in (_place(self.items[each.candidate.id]) for each in chosen)
             if near is not None
         )
-        if not spans or reach < 1:
+        if not spans:
             return None
         view = self.question.view
         near = View(view.scope, (Kind.MESSAGE,), as_of=view.as_of).filter(self.now)
@@ -75,13 +77,13 @@ class Choice:
         for each in chosen:
             item = self.items[each.candidate.id]
             told.add(Recalled(item, each.score, each.why, max(each.seen, item.seen_count)))
-        for hit in tuple(told.items):
+        for hit in tuple(told.items) if around else ():
             episode, at = _place(hit.item)
             for turn in around:
                 near, place = _place(turn)
                 if near == episode and abs(place - at) <= self.question.neighbours:
                     told.add(Recalled(turn, hit.score, hit.why, neighbour=True))
-        return Recollection(self.question.query, tuple(told.items), None, told.tokens)
+        return Recollection(self.question.query, tuple(told.items))
 
 
 def _candidate(
@@ -114,12 +116,15 @@ class Told:
 
     def add(self, recalled: Recalled) -> None:
         """Tell one more thing, unless it is told already or there is no room for it."""
-        tokens = estimate_tokens(recalled.line() + "\n")
-        fits = self.budget is None or self.tokens + tokens <= self.budget
-        if fits and recalled.item.id not in self.ids:
-            self.items.append(recalled)
-            self.ids.add(recalled.item.id)
-            self.tokens += tokens
+        if recalled.item.id in self.ids:
+            return
+        if self.budget is not None:
+            tokens = self.tokens + recalled.tokens
+            if tokens > self.budget:
+                return
+            self.tokens = tokens
+        self.items.append(recalled)
+        self.ids.add(recalled.item.id)
 
 
 def _place(item: MemoryItem) -> tuple[str | None, int]:

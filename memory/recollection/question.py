@@ -46,9 +46,9 @@ def check_question(question: Question) -> None:
     query: Any = question.query
     if not isinstance(query, str):
         raise MemoryFault("a query is a text; give what is asked", code="query_invalid")
-    shares = {"diversity": (question.diversity, 1.0), "min_score": (question.min_score, 1.0)}
-    for name, (value, high) in (shares | {"recency": (question.recency, MAX_RECENCY)}).items():
-        check_number(name, value, 0, high, "query_invalid")
+    check_number("diversity", question.diversity, 0, 1.0, "query_invalid")
+    check_number("min_score", question.min_score, 0, 1.0, "query_invalid")
+    check_number("recency", question.recency, 0, MAX_RECENCY, "query_invalid")
     check_count("k", question.k, 1, MAX_HITS, "query_invalid")
     check_count("neighbours", question.neighbours, 0, MAX_HITS, "query_invalid")
     if question.budget is not None:

@@ -28,6 +28,11 @@ class Recalled:
     neighbour: bool = False
     """Whether it is there only because it stands next to something that was found."""
 
+    @property
+    def tokens(self) -> int:
+        """Estimate of what its line takes."""
+        return estimate_tokens(self.line() + "\n")
+
     def line(self) -> str:
         """Write it as one line with its date and author."""
         at = self.item.valid_from if self.item.valid_from is not None else self.item.created_at
@@ -45,8 +50,11 @@ class Recollection:
     items: tuple[Recalled, ...] = ()
     degraded: str | None = None
     """Why the memory could not be asked; None when it could."""
-    tokens: int = 0
-    """Estimate of what ``text`` takes."""
+
+    @property
+    def tokens(self) -> int:
+        """Estimate of what ``text`` takes."""
+        return sum(each.tokens for each in self.items)
 
     def text(self) -> str:
         """Write everything for a prompt, a line each, oldest first."""

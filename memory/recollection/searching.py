@@ -11,8 +11,9 @@ from stretto.memory.recollection.question import Question
 
 EPISODES = 64
 """How many episodes are scored."""
-BREADTH, LEAST = 4, 40
-"""How many times ``k`` items are looked at, and at least how many."""
+BREADTH, LEAST, LEAST_EACH = 4, 40, 32
+"""How many times ``k`` items are looked at, and at least how many: by one search, by each of two,
+which find in part what the other one does not."""
 ENOUGH = 2
 """How many times ``k`` items that hold are enough, where others had to be left out."""
 
@@ -63,8 +64,9 @@ async def _find(
     dense: Dense,
     held: Filter,
 ) -> Found:
-    limit, vectors = max(BREADTH * question.k, LEAST), question.diversity > 0
     both = bool(words[0]) and dense is not None
+    limit = max(BREADTH * question.k, LEAST_EACH if both else LEAST)
+    vectors = question.diversity > 0
     queries: list[Query] = []
     if words[0]:
         queries.append(Query("lex", words, held, limit, vectors, scores_others=both))

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from random import Random
 
 import pytest
@@ -31,7 +30,7 @@ def test_nothing_found_gives_nothing() -> None:
 
 
 def test_an_episode_lifts_its_turns() -> None:
-    alone, lifted = replace(FACT, lexical=2.0), replace(FACT, id="b", lexical=1.0, episode=2.0)
+    alone, lifted = FACT._replace(lexical=2.0), FACT._replace(id="b", lexical=1.0, episode=2.0)
     assert order(alone, lifted) == ["b", "a"]
     [best, other] = weighed([alone, lifted], NOW)
     assert best.why.relevance == 1.0
@@ -39,35 +38,35 @@ def test_an_episode_lifts_its_turns() -> None:
 
 
 def test_meaning_counts_beside_words() -> None:
-    words = replace(FACT, lexical=2.0, dense=0.1)
-    both = replace(FACT, id="b", lexical=1.9, dense=0.9)
-    neither = replace(FACT, id="c", lexical=0.1, dense=0.2)
+    words = FACT._replace(lexical=2.0, dense=0.1)
+    both = FACT._replace(id="b", lexical=1.9, dense=0.9)
+    neither = FACT._replace(id="c", lexical=0.1, dense=0.2)
     assert order(words, both, neither) == ["b", "a", "c"]
 
 
 def test_what_was_not_found_by_meaning_is_no_nearer_than_what_was() -> None:
-    near, far = replace(FACT, dense=0.9), replace(FACT, id="b", dense=-0.2)
-    missing = replace(FACT, id="c", dense=None)
+    near, far = FACT._replace(dense=0.9), FACT._replace(id="b", dense=-0.2)
+    missing = FACT._replace(id="c", dense=None)
     scores = {each.candidate.id: each.score for each in weighed([near, far, missing], NOW)}
     assert scores["a"] > scores["b"] == scores["c"]
 
 
 @pytest.mark.parametrize("dense", [None, 0.4])
 def test_equal_scores_are_all_relevant(dense: float | None) -> None:
-    ranked = weighed([replace(FACT, id=id, dense=dense) for id in "abc"], NOW)
+    ranked = weighed([FACT._replace(id=id, dense=dense) for id in "abc"], NOW)
     assert [each.why.relevance for each in ranked] == [1.0] * 3
     assert [each.candidate.id for each in ranked] == ["a", "b", "c"]
 
 
 def test_importance_decides_between_equals_and_not_more() -> None:
-    vital, dull = replace(FACT, importance=1.0), replace(FACT, id="b", importance=0.0)
+    vital, dull = FACT._replace(importance=1.0), FACT._replace(id="b", importance=0.0)
     assert order(dull, vital) == ["a", "b"]
-    assert order(replace(dull, lexical=2.2), vital) == ["b", "a"]
+    assert order(dull._replace(lexical=2.2), vital) == ["b", "a"]
 
 
 def test_age_counts_only_when_asked_for_and_never_buries_the_old() -> None:
-    old = replace(FACT, at=NOW - 3650 * DAY, lexical=2.05)
-    new = replace(FACT, id="b")
+    old = FACT._replace(at=NOW - 3650 * DAY, lexical=2.05)
+    new = FACT._replace(id="b")
     assert order(old, new) == ["a", "b"]
     assert order(old, new, recency=0.3) == ["b", "a"]
     ages = {each.candidate.id: each.why.recency for each in weighed([old, new], NOW, 0.3)}
@@ -75,12 +74,12 @@ def test_age_counts_only_when_asked_for_and_never_buries_the_old() -> None:
 
 
 def test_a_time_to_come_counts_as_now() -> None:
-    [ranked] = weighed([replace(FACT, at=NOW + DAY)], NOW, recency=0.5)
+    [ranked] = weighed([FACT._replace(at=NOW + DAY)], NOW, recency=0.5)
     assert ranked.why.recency == 1.5
 
 
 def test_an_explanation_says_what_the_score_is_made_of() -> None:
-    found = [replace(FACT, episode=1.0, importance=1.0), replace(FACT, id="b", lexical=0.5)]
+    found = [FACT._replace(episode=1.0, importance=1.0), FACT._replace(id="b", lexical=0.5)]
     why = weighed(found, NOW)[0].why
     assert why.to_dict() == {
         "lexical": 2.0,
@@ -102,6 +101,8 @@ CANDIDATES = st.builds(
     dense=st.none() | st.floats(-1, 1),
     importance=st.floats(0, 1),
     at=st.floats(0, 2 * NOW),
+    words=st.none(),
+    meaning=st.none(),
 )
 
 
@@ -132,9 +133,26 @@ def test_texts_without_words_are_not_the_same() -> None:
     assert len(collapse(told("!", "?", ""))) == 3
 
 
+SAYINGS = st.lists(
+    st.sampled_from("ink red Red RED größe ÜBER über a_b no-go x!".split()), max_size=12
+)
+
+
+@given(st.lists(SAYINGS.map(", ".join), max_size=12))
+def test_what_is_kept_is_like_nothing_before_it(texts: list[str]) -> None:
+    kept: dict[int, int] = {}
+    bags = [set(re.findall(r"\w+", text.lower())) for text in texts]
+    for n, words in enumerate(bags):
+        alike = (k for k in kept if words and 10 * len(words & bags[k]) >= 9 * len(words | bags[k]))
+        place = next(alike, n)
+        kept[place] = kept.get(place, 0) + 1
+    found = {int(each.candidate.id): each.seen for each in collapse(told(*texts))}
+    assert found == kept
+
+
 def test_diversity_prefers_what_differs_from_what_was_chosen() -> None:
     vectors = [([1], [1.0]), ([1, 2], [1.0, 0.1]), ([7], [1.0])]
-    found = [replace(FACT, id=str(n), lexical=9.0 - n, words=v) for n, v in enumerate(vectors)]
+    found = [FACT._replace(id=str(n), lexical=9.0 - n, words=v) for n, v in enumerate(vectors)]
     ranked = weighed(found, NOW)
     assert [each.candidate.id for each in diversify(ranked, 2, 0.0)] == ["0", "1"]
     assert [each.candidate.id for each in diversify(ranked, 2, 0.5)] == ["0", "2"]
@@ -143,7 +161,7 @@ def test_diversity_prefers_what_differs_from_what_was_chosen() -> None:
 
 def test_diversity_looks_at_meaning_where_it_is_known() -> None:
     meanings = [(1.0, 0.0), (2.0, 0.1), (0.0, 3.0)]
-    found = [replace(FACT, id=str(n), lexical=9.0 - n, meaning=v) for n, v in enumerate(meanings)]
+    found = [FACT._replace(id=str(n), lexical=9.0 - n, meaning=v) for n, v in enumerate(meanings)]
     assert [each.candidate.id for each in diversify(weighed(found, NOW), 2, 0.5)] == ["0", "2"]
 
 
@@ -184,7 +202,7 @@ def test_without_recency_no_score_depends_on_the_time(found: list[Candidate], no
 
 @given(st.floats(0, 1e12), st.floats(0, 10))
 def test_age_never_takes_more_than_the_floor_leaves(at: float, recency: float) -> None:
-    [ranked] = weighed([replace(FACT, at=at)], 1e12, recency)
+    [ranked] = weighed([FACT._replace(at=at)], 1e12, recency)
     assert 1 + 0.2 * recency <= ranked.why.recency <= 1 + recency
 
 
