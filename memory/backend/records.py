@@ -44,11 +44,11 @@ class RecordCache:
     def hold(self, number: int, record: Record) -> None:
         """Keep what a point says, unless that is long."""
         said = record.payload
-        if sum(len(value) for value in said.values() if isinstance(value, str)) > LONGEST:
+        if sum([len(value) for value in said.values() if isinstance(value, str)]) > LONGEST:
             return
         if len(self._held) >= HELD:
             del self._held[next(iter(self._held))]  # the first that came
-        short = {intern(name): value for name, value in said.items()}
+        short = dict(zip(map(intern, said), said.values(), strict=True))
         self._held[number] = Record(record.id, short)
 
     def drop(self, numbers: Iterable[int]) -> None:
@@ -65,8 +65,8 @@ def told(queries: Sequence[Query], scored: Sequence[Scored]) -> dict[int, UUID]:
 
 def others(query: Query, scored: Scored, among: Mapping[int, UUID]) -> Query | None:
     """Give the query for the scores of what the others found; None when there is nothing."""
-    if not query.scores_others:
-        return None
+    if not query.scores_others or (len(scored) < query.limit and not query.offset):
+        return None  # what found fewer than it may has found everything
     own = {id.int for id, _ in scored}
     left = [id for number, id in among.items() if number not in own]
     return query.among(left) if left else None
@@ -76,9 +76,14 @@ def answered(query: Query, scored: Scored, read: Records) -> list[Record]:
     """Give what a query found, as it was read."""
     if not query.with_payload:
         return [Record(str(id), {}, score) for id, score in scored]
-    kept, vectors = ((read.get(id.int), score) for id, score in scored), query.with_vectors
+    if not query.with_vectors:
+        return [
+            Record(record.id, record.payload, score)
+            for id, score in scored
+            if (record := read.get(id.int)) is not None
+        ]
     return [
-        Record(record.id, record.payload, score, record.vectors if vectors else None)
-        for record, score in kept
-        if record is not None
+        record._replace(score=score)
+        for id, score in scored
+        if (record := read.get(id.int)) is not None
     ]

@@ -116,6 +116,30 @@ def answers(
     return [sorted_hits(found[0]), *found[1:]]
 
 
+@settings(max_examples=40)
+@given(points=POINTS, filter=FILTERS, sparse=SPARSE, dense=DENSE, limit=st.integers(1, 5))
+def test_what_others_found_is_scored_as_if_nothing_limited_the_search(
+    pair: tuple[Backend, Backend],
+    points: list[Point],
+    filter: Filter | None,
+    sparse: Any,
+    dense: list[float],
+    limit: int,
+) -> None:
+    for backend in pair:
+        backend.delete(Filter()).result()
+        backend.upsert(points).result()
+        words = Query("lex", sparse, filter, limit, scores_others=True)
+        near = Query("dense", dense, filter, limit, scores_others=True)
+        limited = backend.query([words, near]).result()
+        every = [replace(words, limit=100), replace(near, limit=100)]
+        found = {record.id for records in limited for record in records}
+        whole = backend.query([replace(query, scores_others=False) for query in every]).result()
+        expected = [{r.id: r.score for r in records if r.id in found} for records in whole]
+        for records, scores in zip(limited, expected, strict=True):
+            assert {r.id: r.score for r in records} == pytest.approx(scores)
+
+
 CHANGES: st.SearchStrategy[Any] = st.one_of(
     st.tuples(st.just("upsert"), POINTS),
     st.tuples(st.just("set"), st.lists(st.sampled_from(IDS), max_size=3), PAYLOADS),
