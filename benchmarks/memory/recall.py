@@ -75,7 +75,7 @@ async def _measure(folder: Path, size: int, embedder: FreeEmbedder | None) -> li
             Figure(case, "bytes on disk per item, log aside", _bytes(folder) / size, 3_072),
         ]
         if embedder:
-            embedding = await _embedding(case, embedder)
+            embedding = await _embedding(case, embedder, memory)
             p50, p95 = (
                 None if limit is None else limit + each.value
                 for limit, each in zip(limits, embedding, strict=False)
@@ -97,14 +97,20 @@ async def _measure(folder: Path, size: int, embedder: FreeEmbedder | None) -> li
         return figures + await _nodes(memory, case)
 
 
-async def _embedding(case: str, embedder: FreeEmbedder) -> list[Figure]:
-    """Measure what a question's vector takes, which its embedder makes in another thread."""
+async def _embedding(case: str, embedder: FreeEmbedder, memory: Memory) -> list[Figure]:
+    """Measure what a question's vector takes, which its embedder makes in another thread.
+
+    That thread sleeps between two recalls, and takes longer to wake the longer it has slept.
+    """
     encoder = Encoder(LexicalEncoder(), embedder)
+
+    async def recall() -> None:
+        await memory.recall(_words(ASKED), scope=Scope(_tenant()), neighbours=0)
 
     async def embed() -> None:
         await encoder.meanings([_words(ASKED)])
 
-    return await _repeated(f"{case}, embedding alone", embed, RECALLS)
+    return await _repeated(f"{case}, embedding alone", embed, RECALLS, before=recall)
 
 
 async def _fill(memory: Memory, size: int) -> tuple[float, float]:
@@ -142,11 +148,23 @@ async def _repeated(
     work: Callable[[], Awaitable[None]],
     times: int,
     limits: Limits = NO_LIMITS,
+    before: Callable[[], Awaitable[None]] | None = None,
 ) -> list[Figure]:
-    """Do something again and again; give its wall times, and the CPU time of all threads."""
+    """Do something again and again; give its wall times, and the CPU time of all threads.
+
+    Args:
+        case: what it is called.
+        work: what is measured.
+        times: how often.
+        limits: of its wall times.
+        before: what is done before each time, and not measured.
+
+    """
     wall: list[float] = []
     cpu: list[float] = []
     for _ in range(times):
+        if before is not None:
+            await before()
         began, used = time.perf_counter(), time.process_time()
         await work()
         wall.append(time.perf_counter() - began)

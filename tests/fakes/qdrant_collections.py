@@ -1,4 +1,8 @@
-"""Collections of the REST double: each is one shard of the embedded engine."""
+"""Collections of the REST double: each is one shard of the embedded engine.
+
+It keeps dense vectors as a memory's folder does, so that folder and server can be compared exactly;
+a true server keeps them as whole floats.
+"""
 
 import json
 import shutil
@@ -8,6 +12,8 @@ from typing import Any, cast
 import qdrant_edge as qe
 from pydantic import TypeAdapter
 from qdrant_client import models
+
+from stretto.memory.backend.shard import DATATYPE
 
 HNSW = {"m": 16, "ef_construct": 100, "full_scan_threshold": 10000}
 OPTIMIZER = {"default_segment_number": 0, "flush_interval_sec": 5}
@@ -116,9 +122,10 @@ class Collections:
     def put_vectors_dense(self, shard: qe.EdgeShard, config: dict[str, Any], body: bytes) -> Any:
         asked = models.DenseVectorNameConfig.model_validate_json(body).dense
         config.setdefault("vectors", {})["dense"] = {"size": asked.size, "distance": "Cosine"}
-        return update(
-            shard, qe.UpdateOperation.create_dense_vector("dense", asked.size, qe.Distance.Cosine)
+        created = qe.UpdateOperation.create_dense_vector(
+            "dense", asked.size, qe.Distance.Cosine, datatype=DATATYPE
         )
+        return update(shard, created)
 
     def put_points(self, shard: qe.EdgeShard, config: dict[str, Any], body: bytes) -> Any:
         asked = models.PointsList.model_validate_json(body)
@@ -220,7 +227,7 @@ def rest_vector(vector: Any) -> Any:
 
 def edge_dense(asked: models.VectorParams) -> qe.EdgeVectorParams:
     assert asked.distance is models.Distance.COSINE
-    return qe.EdgeVectorParams(asked.size, qe.Distance.Cosine)
+    return qe.EdgeVectorParams(asked.size, qe.Distance.Cosine, datatype=DATATYPE)
 
 
 def edge_vectors(vectors: Any) -> Any:

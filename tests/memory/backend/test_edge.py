@@ -14,6 +14,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 from queue import Queue
+from random import Random
 from threading import Event, Thread, current_thread
 from typing import Any, TypeVar
 
@@ -109,6 +110,32 @@ def test_dense_vectors_can_come_later(tmp_path: Path) -> None:
     [[hit]] = again.query([Query("dense", [3.0, 4.0])]).result()
     assert hit.id == POINT.id
     again.close()
+
+
+def test_whole_floats_of_an_earlier_version_are_used_and_rebuilt_in_half_the_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw = Random(0)
+    points = [
+        Point(str(uuid.UUID(int=n)), {"n": n}, dense=[draw.gauss() for _ in range(40)])
+        for n in range(200)
+    ]
+    monkeypatch.setattr(shards, "DATATYPE", None)
+    backend = EdgeBackend(tmp_path, dims=40)
+    backend.upsert(points).result()
+    backend.close()
+    monkeypatch.undo()
+    backend = EdgeBackend(tmp_path, dims=40)
+    queries = [Query("dense", point.dense or (), limit=200) for point in points[:5]]
+    before = backend.query(queries).result()
+    assert [scored[0].payload["n"] for scored in before] == [0, 1, 2, 3, 4]
+    backend.rebuild().result()
+    for old, new in zip(before, backend.query(queries).result(), strict=True):
+        scores = {record.id: record.score for record in new}
+        assert {r.id: r.score for r in old} == pytest.approx(scores, abs=3e-5)
+    backend.close()
+    [config] = tmp_path.glob("shard-*/edge_config.json")
+    assert "turbo16" in config.read_text()
 
 
 def test_two_backends_of_one_process_share_a_folder_until_the_last_one_closes(
