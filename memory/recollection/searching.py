@@ -27,7 +27,7 @@ class Found:
     words: dict[str, float] = field(default_factory=dict[str, float])
     """BM25 by id, also of what is no answer."""
     meanings: dict[str, float] = field(default_factory=dict[str, float])
-    """Cosines by id, also of what is no answer."""
+    """Cosines by id of what is nearest, also of what is no answer."""
     episodes: Sequence[Record] = ()
     """Conversations and runs with their scores."""
 
@@ -74,7 +74,7 @@ async def _find(
         told = question.wants_episodes
         queries.append(Query("lex_ep", words, whole, EPISODES, with_payload=told))
     if dense is not None:
-        queries.append(Query("dense", dense, held, limit, vectors, scores_others=both))
+        queries.append(Query("dense", dense, held, limit, vectors))
     answers = await answer(backend.query(queries))
     by_words, in_episodes = (answers[0], answers[1]) if words[0] else ([], [])
     by_meaning = answers[-1] if dense is not None else []
