@@ -136,7 +136,7 @@ class ShardReader:
         found = self._read([*wanted.values()], payload=False)
         return {number: id for number, id in wanted.items() if number in found}
 
-    def _records(self, ids: Mapping[int, UUID], with_vectors: bool) -> Records:
+    def _records(self, ids: Mapping[int, UUID], with_vectors: bool) -> Mapping[int, Record]:
         if with_vectors:
             return self._read([*ids.values()], vectors=True)
         return self.records.of(ids, self._read)

@@ -24,8 +24,10 @@ class RecordCache:
         """Begin with none."""
         self._held: Records = {}
 
-    def of(self, ids: Mapping[int, UUID], read: Callable[[Sequence[UUID]], Records]) -> Records:
-        """Give the records of the points that exist.
+    def of(
+        self, ids: Mapping[int, UUID], read: Callable[[Sequence[UUID]], Records]
+    ) -> Mapping[int, Record]:
+        """Give the records of the points that exist, and maybe others; it is to be read at once.
 
         Args:
             ids: the points, each with the number that it is.
@@ -33,13 +35,13 @@ class RecordCache:
 
         """
         held = self._held
+        if ids.keys() <= held.keys():
+            return held
         found = {number: held[number] for number in ids if number in held}
-        if len(found) < len(ids):
-            missing = read([id for number, id in ids.items() if number not in found])
-            for number, record in missing.items():
-                self.hold(number, record)
-            found |= missing
-        return found
+        missing = read([id for number, id in ids.items() if number not in found])
+        for number, record in missing.items():
+            self.hold(number, record)
+        return found | missing
 
     def hold(self, number: int, record: Record) -> None:
         """Keep what a point says, unless that is long."""
@@ -72,7 +74,7 @@ def others(query: Query, scored: Scored, among: Mapping[int, UUID]) -> Query | N
     return query.among(left) if left else None
 
 
-def answered(query: Query, scored: Scored, read: Records) -> list[Record]:
+def answered(query: Query, scored: Scored, read: Mapping[int, Record]) -> list[Record]:
     """Give what a query found, as it was read."""
     if not query.with_payload:
         return [Record(str(id), {}, score) for id, score in scored]
