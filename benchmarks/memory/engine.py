@@ -34,9 +34,8 @@ def measure(folder: Path, size: int) -> list[Figure]:
     backend.count(None).result()
     limits, name = LIMITS.get(size, {}), f"engine, {size:,} items"
     figures = [Figure(name, "bulk, items per second", _fill(backend, size), 3_000, "≥")]
-    whole = (
-        backend.stats().result().bytes_on_disk or 0
-    )  # after the flush that the last write set off
+    # This first: it waits for the flush that the last writes set off.
+    whole = backend.stats().result().bytes_on_disk or 0
     log = sum(path.stat().st_blocks * 512 for path in folder.rglob("wal/*"))
     points = whole - log
     figures.append(Figure(name, "bytes on disk per item, log aside", points / size, 3_072))

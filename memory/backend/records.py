@@ -5,6 +5,7 @@ from sys import intern
 from typing import TypeAlias
 from uuid import UUID
 
+from stretto.memory.backend.schema import DENSE
 from stretto.memory.backend.types import Query, Record
 
 HELD = 16384
@@ -27,7 +28,9 @@ class RecordCache:
     def of(
         self, ids: Mapping[int, UUID], read: Callable[[Sequence[UUID]], Records]
     ) -> Mapping[int, Record]:
-        """Give the records of the points that exist, and maybe others; it is to be read at once.
+        """Give the records of the points that exist, to look them up in at once.
+
+        There may be others in it, and it changes with the next call.
 
         Args:
             ids: the points, each with the number that it is.
@@ -67,8 +70,10 @@ def told(queries: Sequence[Query], scored: Sequence[Scored]) -> dict[int, UUID]:
 
 def others(query: Query, scored: Scored, among: Mapping[int, UUID]) -> Query | None:
     """Give the query for the scores of what the others found; None when there is nothing."""
-    if not query.scores_others or (len(scored) < query.limit and not query.offset):
-        return None  # what found fewer than it may has found everything
+    if not query.scores_others:
+        return None
+    if query.using != DENSE and len(scored) < query.limit and not query.offset:
+        return None  # all that shares a term was found; a server's index of meaning is not exact
     own = {id.int for id, _ in scored}
     left = [id for number, id in among.items() if number not in own]
     return query.among(left) if left else None

@@ -31,6 +31,8 @@ INDEXING_THRESHOLD = 10_000_000
 DATATYPE = qe.VectorStorageDatatype.Turbo16
 """How dense vectors are kept: in half the room, and found in half the time; cosines differ from
 those of whole floats by some 0.00001."""
+EXISTS = "already exists"
+"""What the engine says of vectors that are there and are not as asked for."""
 SEARCH_THREADS = 1
 """There is one segment, so more would share nothing; to wake them takes longer than a search."""
 
@@ -98,7 +100,10 @@ class Shard(ShardReader):
             asked = schema.DENSE, dims, qe.Distance.Cosine
             try:
                 self._update(qe.UpdateOperation.create_dense_vector(*asked, datatype=DATATYPE))
-            except MemoryFault:  # they may be there as whole floats, from an earlier version
+            except MemoryFault as found:
+                if EXISTS not in str(found):
+                    raise
+                # They are there as whole floats, from an earlier version.
                 self._update(qe.UpdateOperation.create_dense_vector(*asked))
 
     def upsert(self, points: Sequence[Point]) -> None:

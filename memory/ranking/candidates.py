@@ -1,6 +1,7 @@
 """What a search found, and how it was weighed."""
 
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
 from stretto.memory.backend.types import Sparse
@@ -27,7 +28,8 @@ class Candidate(NamedTuple):
     """Its dense vector."""
 
 
-class Explanation(NamedTuple):
+@dataclass(slots=True)
+class Explanation:
     """What a score is made of: relevance x importance x recency x scale."""
 
     lexical: float
@@ -44,7 +46,7 @@ class Explanation(NamedTuple):
 
     def to_dict(self) -> dict[str, float | None]:
         """Give the JSON form, rounded."""
-        values = self._asdict()
+        values = asdict(self)
         return {name: None if v is None else round(v, 4) for name, v in values.items()}
 
 

@@ -49,10 +49,12 @@ def words_of(text: str) -> set[str]:
 
 def _first_alike(words: set[str], bags: Sequence[set[str]]) -> int | None:
     """Give the place of the first text whose words are nearly these."""
+    if not words:
+        return None
     size = len(words)
     least, most = ALIKE * size, size / ALIKE
     for place, bag in enumerate(bags):
-        if least <= len(bag) <= most and words:
+        if least <= len(bag) <= most:
             common = len(words & bag)
             if common >= ALIKE * (size + len(bag) - common):
                 return place

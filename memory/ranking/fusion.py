@@ -13,7 +13,12 @@ RECENCY_FLOOR = 0.2
 """What is left of the weight of something very old."""
 
 
-def rank(candidates: Sequence[Candidate], now: float, recency: float = 0.0) -> Iterator[Ranked]:
+def rank(
+    candidates: Sequence[Candidate],
+    now: float,
+    recency: float = 0.0,
+    farthest: float | None = None,
+) -> Iterator[Ranked]:
     """Give what was found, the best first; only what is asked for is explained.
 
     A candidate has the score of its own words, plus 0.75 of that of its episode's words; where
@@ -25,9 +30,11 @@ def rank(candidates: Sequence[Candidate], now: float, recency: float = 0.0) -> I
         candidates: what was found.
         now: the time, in seconds since 1970.
         recency: how much newer things are preferred; 0 is not at all.
+        farthest: the lowest cosine that was found, which is that of whatever was not found by
+            meaning; the lowest of the candidates' if None.
 
     """
-    relevances = _relevances(candidates)
+    relevances = _relevances(candidates, farthest)
     importances = [1 + IMPORTANCE_WEIGHT * each.importance for each in candidates]
     ages = [_age(each.at, now, recency) if recency else 1.0 for each in candidates]
     totals = [r * i * age for r, i, age in zip(relevances, importances, ages, strict=True)]
@@ -45,13 +52,14 @@ def rank(candidates: Sequence[Candidate], now: float, recency: float = 0.0) -> I
         yield Ranked(each, min(totals[place] * scale, 1.0), why)
 
 
-def _relevances(candidates: Sequence[Candidate]) -> list[float]:
+def _relevances(candidates: Sequence[Candidate], farthest: float | None) -> list[float]:
     words = [each.lexical + EPISODE_WEIGHT * each.episode for each in candidates]
     cosines = [each.dense for each in candidates if each.dense is not None]
     if not cosines:
         top = max(words, default=0.0)
         return [each / top if top > 0 else 0.0 for each in words]
-    lowest = min(cosines)  # what was not found by meaning is no nearer than what was
+    # What was not found by meaning is no nearer than what was.
+    lowest = min(cosines) if farthest is None else farthest
     meanings = [lowest if each.dense is None else each.dense for each in candidates]
     pairs = zip(_standard(words), _standard(meanings), strict=True)
     return _from_0_to_1([LEXICAL_WEIGHT * word + DENSE_WEIGHT * near for word, near in pairs])

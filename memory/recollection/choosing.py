@@ -36,7 +36,8 @@ class Choice:
             for id, record in records.items()
         ]
         question = self.question
-        ranked = rank(candidates, self.now, question.recency)
+        farthest = min(found.meanings.values(), default=None)
+        ranked = rank(candidates, self.now, question.recency, farthest)
         good = takewhile(lambda each: each.score >= question.min_score, ranked)
         different = collapse(good, None if question.diversity else question.k)
         chosen = diversify(different, question.k, question.diversity)

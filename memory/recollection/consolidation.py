@@ -1,7 +1,6 @@
 """Summing up old episodes, and pointing at what may contradict itself; nothing is deleted."""
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -9,6 +8,7 @@ from functools import partial
 from stretto.memory.backend.protocol import Backend, Engine
 from stretto.memory.backend.types import Filter, Match, Missing, Point, Range
 from stretto.memory.item import Kind, MemoryItem, Scope, Source
+from stretto.memory.ranking import words_of
 from stretto.memory.recollection.drafts import id_from
 from stretto.memory.recollection.encoding import Encoder, said
 from stretto.memory.recollection.filters import EPISODES, expired, of_scope
@@ -144,9 +144,9 @@ async def _alike(backend: Backend, scope: Scope) -> list[tuple[MemoryItem, Memor
 
 def _pairs(facts: list[MemoryItem]) -> list[tuple[MemoryItem, MemoryItem]]:
     pairs: list[tuple[MemoryItem, MemoryItem]] = []
-    before: dict[tuple[Scope, str | None], list[tuple[MemoryItem, frozenset[str]]]] = {}
+    before: dict[tuple[Scope, str | None], list[tuple[MemoryItem, set[str]]]] = {}
     for fact in sorted(facts, key=lambda item: (item.valid_from or 0.0, item.id)):
-        words = frozenset(re.findall(r"\w+", fact.text.lower()))
+        words = words_of(fact.text)
         others = before.setdefault((fact.scope, fact.subject), [])
         for other, bag in others:
             union = len(words | bag)

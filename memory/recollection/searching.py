@@ -1,6 +1,6 @@
 """The search behind a recall: by words, by episodes, by meaning."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from stretto.memory.backend.protocol import Backend
@@ -30,6 +30,17 @@ class Found:
     """Cosines by id of what is nearest, also of what is no answer."""
     episodes: Sequence[Record] = ()
     """Conversations and runs with their scores."""
+    limit: int = 0
+    """How much each of the two searches may find."""
+
+    def runs_short(self, holding: Mapping[str, Record], enough: int) -> bool:
+        """Tell whether what has ended kept a search from finding enough that holds."""
+        for scores in (self.words, self.meanings):
+            own = [*scores][: self.limit]  # behind them, what only the other search found
+            left = sum(id in holding for id in own)
+            if left < len(own) == self.limit and left < enough:
+                return True
+        return False
 
 
 async def search(
@@ -38,7 +49,8 @@ async def search(
     """Find what may answer a question.
 
     Few items have ended or expired, and to look at that for every item takes longer than all the
-    rest. So it is looked at in what was found, and where too little is left, asked for after all.
+    rest. So it is looked at in what was found, and where too little of what a search found is left,
+    it is asked for after all.
 
     Args:
         backend: where.
@@ -51,7 +63,7 @@ async def search(
     view = question.view
     found = await _find(backend, question, words, dense, view.likely())
     holding = {id: r for id, r in found.records.items() if view.holds(r.payload, now)}
-    if len(found.records) > len(holding) < ENOUGH * question.k:
+    if found.runs_short(holding, ENOUGH * question.k):
         return await _find(backend, question, words, dense, view.filter(now))
     found.records = holding
     return found
@@ -72,14 +84,14 @@ async def _find(
         queries.append(Query("lex", words, held, limit, vectors, scores_others=both))
         whole = question.view.episodes()
         told = question.wants_episodes
-        queries.append(Query("lex_ep", words, whole, EPISODES, with_payload=told))
+        queries.append(Query("lex_ep", words, whole, EPISODES, vectors and told, with_payload=told))
     if dense is not None:
         queries.append(Query("dense", dense, held, limit, vectors))
     answers = await answer(backend.query(queries))
     by_words, in_episodes = (answers[0], answers[1]) if words[0] else ([], [])
     by_meaning = answers[-1] if dense is not None else []
     found = {record.id: record for record in (*by_words, *by_meaning)}
-    return Found(found, _scores(by_words), _scores(by_meaning), in_episodes)
+    return Found(found, _scores(by_words), _scores(by_meaning), in_episodes, limit)
 
 
 def _scores(records: Iterable[Record]) -> dict[str, float]:

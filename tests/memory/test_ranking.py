@@ -129,6 +129,12 @@ def test_nine_of_ten_words_make_two_texts_the_same() -> None:
     assert len(collapse(told(ten, ten.removesuffix(" nine ten")))) == 2
 
 
+def test_half_as_many_again_as_are_wanted_are_looked_at_for_what_says_the_same() -> None:
+    kept = collapse(told("a", "b", "a", "a"), 2)
+    assert [(each.candidate.id, each.seen) for each in kept] == [("0", 2), ("1", 1)]
+    assert [each.candidate.id for each in collapse(told("a", "a", "a", "a", "b"), 2)] == ["0", "4"]
+
+
 def test_texts_without_words_are_not_the_same() -> None:
     assert len(collapse(told("!", "?", ""))) == 3
 

@@ -112,7 +112,7 @@ def test_dense_vectors_can_come_later(tmp_path: Path) -> None:
     again.close()
 
 
-def test_whole_floats_of_an_earlier_version_are_used_and_rebuilt_in_half_the_room(
+def test_whole_floats_of_an_earlier_version_are_used_until_they_are_rebuilt(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     draw = Random(0)

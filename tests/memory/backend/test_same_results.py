@@ -117,7 +117,14 @@ def answers(
 
 
 @settings(max_examples=40)
-@given(points=POINTS, filter=FILTERS, sparse=SPARSE, dense=DENSE, limit=st.integers(1, 5))
+@given(
+    points=POINTS,
+    filter=FILTERS,
+    sparse=SPARSE,
+    dense=DENSE,
+    limit=st.integers(1, 5),
+    offset=st.integers(0, 2),
+)
 def test_what_others_found_is_scored_as_if_nothing_limited_the_search(
     pair: tuple[Backend, Backend],
     points: list[Point],
@@ -125,14 +132,15 @@ def test_what_others_found_is_scored_as_if_nothing_limited_the_search(
     sparse: Any,
     dense: list[float],
     limit: int,
+    offset: int,
 ) -> None:
     for backend in pair:
         backend.delete(Filter()).result()
         backend.upsert(points).result()
-        words = Query("lex", sparse, filter, limit, scores_others=True)
+        words = Query("lex", sparse, filter, limit, offset=offset, scores_others=True)
         near = Query("dense", dense, filter, limit, scores_others=True)
         limited = backend.query([words, near]).result()
-        every = [replace(words, limit=100), replace(near, limit=100)]
+        every = [replace(query, limit=100, offset=0) for query in (words, near)]
         found = {record.id for records in limited for record in records}
         whole = backend.query([replace(query, scores_others=False) for query in every]).result()
         expected = [{r.id: r.score for r in records if r.id in found} for records in whole]

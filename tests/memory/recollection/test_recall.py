@@ -1,6 +1,7 @@
 """What a recall tells: how good, how different, and why."""
 
 import pytest
+from pydantic_core import to_jsonable_python
 
 from stretto.memory.recollection import Memory, NewItem, Turn
 
@@ -44,6 +45,13 @@ async def test_a_score_is_explained_by_the_numbers_that_it_is_made_of(memory: Me
             why = each.why
             product = why.relevance * why.importance * why.recency * why.scale
             assert each.score == pytest.approx(product)
+
+
+async def test_an_agent_may_give_what_it_recalled_as_its_output(memory: Memory) -> None:
+    await fill(memory)
+    output = to_jsonable_python(await memory.recall("red boats"))
+    assert output["items"][0]["item"]["text"] == "red boats sail"
+    assert output["items"][0]["why"]["relevance"] == 1.0
 
 
 @pytest.mark.parametrize("query", ["", "?!", " \n", "\ud800", "the of and"])
