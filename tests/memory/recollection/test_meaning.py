@@ -45,7 +45,7 @@ async def test_what_has_ended_hides_nothing_that_holds(tmp_path: Path, ended: in
 async def test_what_words_alone_found_is_as_far_as_the_farthest_that_was_found(
     tmp_path: Path,
 ) -> None:
-    embedder = Placed(old=near(0.5), mid=near(0.94), far=near(0.0), close=near(0.95))
+    embedder = Placed(old=near(0.5), mid=near(0.95), far=near(0.0), close=near(0.95))
     async with Memory(tmp_path / "memory", embedder=embedder, on_error="raise") as memory:
         ended = [NewItem(f"old {n}", key="k", at=float(n)) for n in range(40)]
         held = [NewItem(f"mid {n}") for n in range(6)] + [NewItem(f"ink far {n}") for n in range(6)]
@@ -54,6 +54,7 @@ async def test_what_words_alone_found_is_as_far_as_the_farthest_that_was_found(
         found = (await memory.recall("question ink", k=3)).items
     assert found[0].item.text.startswith("ink close")
     assert [each.why.dense for each in found[1:]] == [None, None]
+    assert found[1].score == found[2].score < 0.9
 
 
 async def test_runs_that_their_parts_words_found_are_spread_too(tmp_path: Path) -> None:
