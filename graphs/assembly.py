@@ -163,6 +163,7 @@ def plan_item(step: Step, policy: Policy, declared: frozenset[str]) -> StepPlan:
         input=compile_template("${item}", declared),
         fallback=None,
         declared=declared,
+        task=step.action or step.kind,
     )
 
 

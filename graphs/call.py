@@ -97,8 +97,7 @@ class StepCall:
     @property
     def facts(self) -> dict[str, Any]:
         """What every event of the step says."""
-        step = self.plan.step
-        return {"step": self.path, "agent": self.agent, "task": step.action or step.kind}
+        return {"step": self.path, "agent": self.agent, "task": self.plan.task}
 
     def told(self) -> dict[str, Any]:
         """Give what the last attempt told of itself: its model, its prompt, what it cost."""
