@@ -1,6 +1,7 @@
 """Items of memory: what a payload holds is exactly what the item was."""
 
 import json
+from math import inf, nextafter
 from typing import Any
 
 import pytest
@@ -46,6 +47,14 @@ ITEMS = st.builds(
 @given(ITEMS)
 def test_an_item_comes_back_from_its_payload_the_very_same(item: MemoryItem) -> None:
     stored: dict[str, Any] = json.loads(json.dumps(item.to_payload()))
+    assert MemoryItem.from_payload(stored) == item
+
+
+@given(st.integers(-(2**31) * 10**6, 2**31 * 10**6), st.sampled_from([-inf, 0.0, inf]))
+def test_a_time_whose_last_digit_differs_is_read_as_it_was(micros: int, way: float) -> None:
+    at = micros / 10**6
+    item = MemoryItem("8a6e0804-2bd0-4672-b79d-d97027f9071a", "said", at, at)
+    stored = item.to_payload() | {"created_at": nextafter(at, way) if way else at}
     assert MemoryItem.from_payload(stored) == item
 
 
