@@ -177,7 +177,7 @@ class MemoryItem:
 
 
 def _exact(value: float) -> float:
-    """Give a number of six digits after the point as it was written; an engine's last may differ.
+    """Give a number of six digits after the point as it was, though the last one read may differ.
 
     The shorter way takes a quarter of the time, and is exact where a float tells halves of a
     millionth apart: up to the year 2106.

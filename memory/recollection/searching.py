@@ -63,7 +63,7 @@ async def search(
     view = question.view
     found = await _find(backend, question, words, dense, view.likely())
     holding = {id: r for id, r in found.records.items() if view.holds(r.payload, now)}
-    if found.runs_short(holding, ENOUGH * question.k):
+    if len(holding) < len(found.records) and found.runs_short(holding, ENOUGH * question.k):
         return await _find(backend, question, words, dense, view.filter(now))
     found.records = holding
     return found
