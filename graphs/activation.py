@@ -18,7 +18,6 @@ from stretto.graphs.compat import (
 from stretto.graphs.ended import Outcome
 from stretto.graphs.runtime import Frame
 from stretto.graphs.state import CHANNELS, RunState
-from stretto.memory.item import Scope
 
 
 class Activation:
@@ -48,8 +47,6 @@ class Activation:
         """Whether a node was cancelled or refused, so that the superstep is over."""
         self.forget: Callable[[], object] = _nothing
         """Closes this activation in its region."""
-        self.on_behalf_of: Scope | None = None
-        """Whose memory its agents may see, once that was looked up."""
         self._saver = saver_of(config) if saves_each_step(config) else None
         self._where: RunnableConfig = {
             "configurable": {

@@ -163,7 +163,6 @@ def plan_item(step: Step, policy: Policy, declared: frozenset[str]) -> StepPlan:
         input=compile_template("${item}", declared),
         fallback=None,
         declared=declared,
-        task=step.action or step.kind,
     )
 
 

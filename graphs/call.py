@@ -74,10 +74,14 @@ class StepCall:
     path: str = field(init=False)
     """Where the step is in the run: ``refine#2/draft``."""
 
+    task: str = field(init=False)
+    """What events call its work: the action, or what kind of step it is."""
+
     def __post_init__(self) -> None:
         """Look up what every use would look up again."""
         self.scope = self.activation.frame.scope
         self.path = f"{self.activation.frame.prefix}{self.plan.step.id}"
+        self.task = self.plan.step.action or self.plan.step.kind
 
     @property
     def names(self) -> Names:
@@ -97,7 +101,7 @@ class StepCall:
     @property
     def facts(self) -> dict[str, Any]:
         """What every event of the step says."""
-        return {"step": self.path, "agent": self.agent, "task": self.plan.task}
+        return {"step": self.path, "agent": self.agent, "task": self.task}
 
     def told(self) -> dict[str, Any]:
         """Give what the last attempt told of itself: its model, its prompt, what it cost."""

@@ -207,5 +207,4 @@ def _plan(path: str, entry: Mapping[str, Any], defaults: Policy) -> StepPlan:
     step = Step.model_construct(id=f"compensate/{path}", action=entry["action"], stream="progress")
     empty = compile_template({}, frozenset())
     policy = defaults.model_copy(update={"cache": None})
-    none, task = frozenset[str](), step.action or step.kind
-    return StepPlan(step, policy, (), None, 0, 0.0, None, empty, None, None, none, task)
+    return StepPlan(step, policy, (), None, 0, 0.0, None, empty, None, None, frozenset())

@@ -11,12 +11,6 @@ if TYPE_CHECKING:
 
 def scope_of_call(call: "StepCall") -> Scope:
     """Give on whose behalf a call is made, and where; what the host's memory is bound to holds."""
-    if call.activation.on_behalf_of is None:  # it is the same for all steps of a region
-        call.activation.on_behalf_of = _scope_of_call(call)
-    return call.activation.on_behalf_of
-
-
-def _scope_of_call(call: "StepCall") -> Scope:
     context: dict[str, Any] = call.activation.frame.roots.get("context") or {}
     own = scope_of(context, workflow=call.workflow.id, thread=call.scope.session)
     memory = call.services.memory

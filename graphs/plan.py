@@ -36,8 +36,6 @@ class StepPlan:
     input: Template | None
     fallback: Template | None
     declared: frozenset[str]
-    task: str
-    """What events call its work: the action, or what kind of step it is."""
 
 
 def plan_steps(
@@ -70,7 +68,6 @@ def plan_steps(
             input=compile_template(step.input, declared) if step.input is not None else None,
             fallback=_fallback(step, defaults, declared),
             declared=declared,
-            task=step.action or step.kind,
         )
         for position, step in enumerate(steps)
     )

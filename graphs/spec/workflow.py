@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 import unicodedata
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -63,8 +64,7 @@ class Workflow(Model):
     @property
     def id(self) -> str:
         """The slug of the name, used in commands, URLs and references."""
-        plain = unicodedata.normalize("NFKC", self.name).lower()
-        return re.sub(r"[\W_]+", "_", plain).strip("_")
+        return _slug(self.name)
 
     @property
     def digest(self) -> str:
@@ -160,3 +160,9 @@ class Workflow(Model):
 
         kept: Any = {"checkpointer": checkpointer, "store": store, "memory": memory}
         return compile_workflow(self, agents, limits=limits, **kept)
+
+
+@lru_cache(maxsize=256)  # every step of a run asks for it
+def _slug(name: str) -> str:
+    plain = unicodedata.normalize("NFKC", name).lower()
+    return re.sub(r"[\W_]+", "_", plain).strip("_")
