@@ -83,14 +83,9 @@ def answered(query: Query, scored: Scored, read: Mapping[int, Record]) -> list[R
     """Give what a query found, as it was read."""
     if not query.with_payload:
         return [Record(str(id), {}, score) for id, score in scored]
-    if not query.with_vectors:
-        return [
-            Record(record.id, record.payload, score)
-            for id, score in scored
-            if (record := read.get(id.int)) is not None
-        ]
+    vectors = query.with_vectors
     return [
-        record._replace(score=score)
+        Record(record.id, record.payload, score, record.vectors if vectors else None)
         for id, score in scored
         if (record := read.get(id.int)) is not None
     ]

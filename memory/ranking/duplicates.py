@@ -49,13 +49,22 @@ def words_of(text: str) -> set[str]:
 
 def _first_alike(words: set[str], bags: Sequence[set[str]]) -> int | None:
     """Give the place of the first text whose words are nearly these."""
-    if not words:
-        return None
     size = len(words)
     least, most = ALIKE * size, size / ALIKE
     for place, bag in enumerate(bags):
-        if least <= len(bag) <= most:
-            common = len(words & bag)
-            if common >= ALIKE * (size + len(bag) - common):
-                return place
+        if least <= len(bag) <= most and alike(words, bag, ALIKE):
+            return place
     return None
+
+
+def alike(one: set[str], other: set[str], share: float) -> bool:
+    """Tell whether the Jaccard index of two texts' words is at least ``share``; never without any.
+
+    Args:
+        one: the words of one text.
+        other: the words of the other.
+        share: from 0 to 1.
+
+    """
+    common = len(one & other)
+    return common > 0 and common / (len(one) + len(other) - common) >= share

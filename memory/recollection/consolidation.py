@@ -8,7 +8,7 @@ from functools import partial
 from stretto.memory.backend.protocol import Backend, Engine
 from stretto.memory.backend.types import Filter, Match, Missing, Point, Range
 from stretto.memory.item import Kind, MemoryItem, Scope, Source
-from stretto.memory.ranking import words_of
+from stretto.memory.ranking import alike, words_of
 from stretto.memory.recollection.drafts import id_from
 from stretto.memory.recollection.encoding import Encoder, said
 from stretto.memory.recollection.filters import EPISODES, expired, of_scope
@@ -149,8 +149,7 @@ def _pairs(facts: list[MemoryItem]) -> list[tuple[MemoryItem, MemoryItem]]:
         words = words_of(fact.text)
         others = before.setdefault((fact.scope, fact.subject), [])
         for other, bag in others:
-            union = len(words | bag)
-            if union and len(words & bag) / union >= ALIKE:
+            if alike(words, bag, ALIKE):
                 pairs.append((other, fact))
         others.append((fact, words))
     return pairs
