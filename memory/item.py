@@ -4,6 +4,7 @@ import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, cast
 
 TAKES_OVER = "takes_over_at"
@@ -161,19 +162,38 @@ class MemoryItem:
             KeyError: the payload is not that of an item.
 
         """
-        plain = {name: value for name in PLAIN if (value := payload.get(name)) is not None}
-        for name in TIMES:
-            if name in plain:
-                plain[name] = _exact(plain[name])
+        # Written out, since every recall reads many: a loop over the fields takes twice as long.
+        get = payload.get
         return cls(
-            scope=Scope(*map(payload.get, SCOPE_FIELDS)),
-            source=Source(*map(payload.get, SOURCE_FIELDS)),
-            kind=KINDS[payload["kind"]],
+            id=payload["id"],
             text=payload["text"],
+            created_at=_exact(payload["created_at"]),
+            updated_at=_exact(payload["updated_at"]),
+            scope=_scope(*map(get, SCOPE_FIELDS)),
+            kind=KINDS[payload["kind"]],
             data=json.loads(payload["data"]) if "data" in payload else {},
+            key=get("key"),
+            subject=get("subject"),
+            importance=_exact(get("importance", USUAL)),
+            source=Source(*map(get, SOURCE_FIELDS)),
+            valid_from=_exact_or_none(get("valid_from")),
+            valid_to=_exact_or_none(get("valid_to")),
+            expires_at=_exact_or_none(get("expires_at")),
+            supersedes=get("supersedes"),
+            superseded_by=get("superseded_by"),
             pinned=FLAGS[payload["pinned"]],
-            **plain,
+            seen_count=get("seen_count", 1),
+            episode_id=get("episode_id"),
+            position=get("position"),
         )
+
+
+_scope = lru_cache(maxsize=1024)(Scope)
+"""Scopes are few, and equal ones may be one."""
+
+
+def _exact_or_none(value: float | None) -> float | None:
+    return None if value is None else _exact(value)
 
 
 def _exact(value: float) -> float:
