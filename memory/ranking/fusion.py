@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from math import fsum, sqrt
+from operator import mul
 
 from stretto.memory.ranking.candidates import Candidate, Explanation, Ranked
 
@@ -68,8 +69,9 @@ def _relevances(candidates: Sequence[Candidate], farthest: float | None) -> list
 def _standard(values: Sequence[float]) -> list[float]:
     """Bring values to mean 0 and deviation 1; equal ones to 0."""
     mean = fsum(values) / len(values)
-    deviation = sqrt(fsum((value - mean) ** 2 for value in values) / len(values))
-    return [(value - mean) / deviation if deviation > 1e-12 else 0.0 for value in values]
+    apart = [value - mean for value in values]
+    deviation = sqrt(fsum(map(mul, apart, apart)) / len(values))
+    return [each / deviation for each in apart] if deviation > 1e-12 else [0.0] * len(values)
 
 
 def _from_0_to_1(values: Sequence[float]) -> list[float]:
