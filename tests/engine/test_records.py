@@ -379,7 +379,7 @@ async def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
     ("url", "said"),
     [
         ("nonsense", "is no database URL"),
-        ("oracle://host/x", "no database 'oracle'; use one of sqlite, postgresql"),
+        ("postgresql://host/x", "SQLite, not postgresql; write sqlite:///path"),
     ],
 )
 async def test_a_wrong_url_is_refused(url: str, said: str) -> None:

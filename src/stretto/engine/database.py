@@ -18,9 +18,9 @@ from stretto.engine.tables import METADATA, REVISIONS, VERSION_TABLE
 from stretto.errors import ConfigurationError
 from stretto.memory.sqlite import BUSY_SECONDS, use_wal
 
-DRIVERS = {"sqlite": "sqlite+pysqlite", "postgresql": "postgresql+psycopg"}
-CONNECTIONS = 8
-"""Transactions at once on a server; of the writing ones on SQLite there is one."""
+BACKEND, DRIVER = "sqlite", "sqlite+pysqlite"
+READERS = 8
+"""Reading transactions at once; of the writing ones there is one."""
 _REMEDIES = {
     "SQLITE_NOTADB": "the file is damaged or no database; move it away or restore a backup",
     "SQLITE_CORRUPT": "the file is damaged; move it away or restore a backup",
@@ -39,7 +39,7 @@ def explained(url: URL) -> Generator[None]:
     """Turn what a database driver raises into one sentence that says what to do.
 
     Args:
-        url: the database, named in the message without its password.
+        url: the database, named in the message.
 
     Raises:
         ConfigurationError: the database failed; broken rules of the schema pass through.
@@ -51,8 +51,7 @@ def explained(url: URL) -> Generator[None]:
         raise
     except (DBAPIError, sqlite3.Error, OSError) as error:
         cause = error.orig if isinstance(error, DBAPIError) else error
-        shown = url.database if url.get_backend_name() == "sqlite" else url.render_as_string()
-        raise ConfigurationError(f"the database {shown} failed: {_remedy(cause)}") from error
+        raise ConfigurationError(f"the database {url.database} failed: {_remedy(cause)}") from error
 
 
 def _remedy(cause: BaseException | None) -> str:
@@ -66,20 +65,20 @@ def _remedy(cause: BaseException | None) -> str:
 def parse_url(text: str) -> URL:
     """Read a database URL and name the driver for it.
 
+    Who works on a run is told by locks in a folder, and its steps are saved beside them, so a
+    server that several machines share would let two of them run the same run.
+
     Raises:
-        ConfigurationError: it is no URL, or of a database that is not supported.
+        ConfigurationError: it is no URL, or of another database than SQLite.
 
     """
     try:
         url = make_url(text)
     except ArgumentError as error:
-        raise ConfigurationError(
-            f"{text!r} is no database URL; write sqlite:///path or postgresql://host/name"
-        ) from error
-    backend = url.get_backend_name()
-    if backend not in DRIVERS:
-        raise ConfigurationError(f"no database '{backend}'; use one of {', '.join(DRIVERS)}")
-    return url.set(drivername=DRIVERS[backend])
+        raise ConfigurationError(f"{text!r} is no database URL; write sqlite:///path") from error
+    if (backend := url.get_backend_name()) != BACKEND:
+        raise ConfigurationError(f"runs are kept in SQLite, not {backend}; write sqlite:///path")
+    return url.set(drivername=DRIVER)
 
 
 def open_engine(url: URL) -> Engine:
@@ -104,30 +103,21 @@ def open_engine(url: URL) -> Engine:
 
 
 def to_write(engine: Engine) -> Engine:
-    """Give the engine as one whose transactions, on SQLite, take the write lock at their start."""
+    """Give the engine as one whose transactions take the write lock at their start."""
     return engine.execution_options(writes=True)
 
 
 def file_of(url: URL) -> Path | None:
-    """Give the SQLite file that ``url`` names, None for any other database."""
-    if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
-        return None
-    return Path(url.database)
+    """Give the file that ``url`` names, None for a database in memory."""
+    return None if url.database in (None, "", ":memory:") else Path(url.database)
 
 
 def _connectable(url: URL) -> Engine:
-    sqlite = url.get_backend_name() == "sqlite"
-    options: dict[str, Any] = {"pool_pre_ping": True, "pool_size": CONNECTIONS}
-    if sqlite:
-        options = {"connect_args": {"timeout": BUSY_SECONDS}}
-        options |= {"pool_size": CONNECTIONS + 1} if file_of(url) else {}
-    try:
-        engine = create_engine(url, json_serializer=to_json, **options)
-    except ModuleNotFoundError as error:
-        raise ConfigurationError(f"{url.drivername} needs the package '{error.name}'") from error
-    if sqlite:
-        event.listen(engine, "connect", _set_pragmas)
-        event.listen(engine, "begin", _begin)
+    options: dict[str, Any] = {"pool_size": READERS + 1} if file_of(url) else {}
+    connect = {"timeout": BUSY_SECONDS}
+    engine = create_engine(url, json_serializer=to_json, connect_args=connect, **options)
+    event.listen(engine, "connect", _set_pragmas)
+    event.listen(engine, "begin", _begin)
     return engine
 
 

@@ -3,10 +3,10 @@
 import asyncio
 import json
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Any, TypeAlias
 
 from sqlalchemy import Engine, bindparam, func, select
+from sqlalchemy.dialects.sqlite import insert
 
 from stretto.engine.database import to_json
 from stretto.engine.store import Store, Threads
@@ -26,6 +26,15 @@ _AFTER = (
 )
 _LAST = select(func.max(events.c.last_seq).label("last")).where(events.c.run_id == bindparam("run"))
 Segment: TypeAlias = dict[str, Any]
+
+
+def _segment() -> Any:
+    statement = insert(events)
+    again = {name: statement.excluded[name] for name in ("last_seq", "payload")}
+    return statement.on_conflict_do_update(index_elements=["run_id", "first_seq"], set_=again)
+
+
+_SEGMENT = _segment()
 
 
 class EventRecords(Store):
@@ -85,13 +94,7 @@ class EventRecords(Store):
         return None
 
     async def _save(self, segments: list[Segment]) -> None:
-        await self._written(lambda connection: connection.execute(self._segment, segments))
-
-    @cached_property
-    def _segment(self) -> Any:
-        statement = self._insert(events)
-        again = {name: statement.excluded[name] for name in ("last_seq", "payload")}
-        return statement.on_conflict_do_update(index_elements=["run_id", "first_seq"], set_=again)
+        await self._written(lambda connection: connection.execute(_SEGMENT, segments))
 
     async def read_events(
         self, run_id: str, after: int = 0, limit: int | None = None

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields
-from functools import cached_property
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, select
+from sqlalchemy.dialects.sqlite import insert
 
 from stretto.agents.health import ALPHA, AgentRow
 from stretto.engine.store import Store
@@ -14,6 +14,26 @@ from stretto.engine.tables import agents, durations
 _LEARNED = select(durations.c.step, durations.c.mean).where(
     durations.c.workflow_id == bindparam("workflow")
 )
+
+
+def _moved_durations() -> Any:
+    statement = insert(durations)
+    mean = durations.c.mean + ALPHA * (statement.excluded.mean - durations.c.mean)
+    return statement.on_conflict_do_update(
+        index_elements=["workflow_id", "step"],
+        set_={"mean": mean, "count": durations.c.count + 1},
+    )
+
+
+def _added_agents() -> Any:
+    statement = insert(agents)
+    new = statement.excluded
+    changes = {f.name: new[f.name] for f in fields(AgentRow) if f.name != "name"}
+    added = {"calls": agents.c.calls + new.calls, "failures": agents.c.failures + new.failures}
+    return statement.on_conflict_do_update(index_elements=["name"], set_=changes | added)
+
+
+_DURATIONS, _AGENTS = _moved_durations(), _added_agents()
 
 
 class Learning(Store):
@@ -41,9 +61,9 @@ class Learning(Store):
 
         def work(connection: Connection) -> None:
             if steps:
-                connection.execute(self._durations, steps)
+                connection.execute(_DURATIONS, steps)
             if doing:
-                connection.execute(self._agents, doing)
+                connection.execute(_AGENTS, doing)
 
         await self._written(work)
 
@@ -55,20 +75,3 @@ class Learning(Store):
     async def agents(self) -> list[AgentRow]:
         """Tell how agents have been doing, by name."""
         return [AgentRow(**row) for row in await self._rows(select(agents).order_by(agents.c.name))]
-
-    @cached_property
-    def _durations(self) -> Any:
-        statement = self._insert(durations)
-        mean = durations.c.mean + ALPHA * (statement.excluded.mean - durations.c.mean)
-        return statement.on_conflict_do_update(
-            index_elements=["workflow_id", "step"],
-            set_={"mean": mean, "count": durations.c.count + 1},
-        )
-
-    @cached_property
-    def _agents(self) -> Any:
-        statement = self._insert(agents)
-        new = statement.excluded
-        changes = {f.name: new[f.name] for f in fields(AgentRow) if f.name != "name"}
-        added = {"calls": agents.c.calls + new.calls, "failures": agents.c.failures + new.failures}
-        return statement.on_conflict_do_update(index_elements=["name"], set_=changes | added)

@@ -3,10 +3,10 @@
 import time
 from collections.abc import Collection
 from dataclasses import fields
-from functools import cached_property
 from typing import Any, Unpack
 
 from sqlalchemy import Connection, and_, bindparam, delete, or_, select, update
+from sqlalchemy.dialects.sqlite import insert
 
 from stretto.engine.event_records import EventRecords
 from stretto.engine.learning import Learning
@@ -16,6 +16,7 @@ from stretto.errors import RunNotFound
 
 __all__ = ["Records", "RunChanges", "RunRow", "State"]
 
+_ACCEPTED = insert(runs).on_conflict_do_nothing(index_elements=["run_id"])
 _GIVEN = given.insert()
 _CHANGED = update(runs).where(runs.c.run_id == bindparam("changed"))
 
@@ -36,16 +37,12 @@ class Records(Learning, EventRecords):
         def work(connection: Connection) -> bool:
             # Of an insertion the count is not kept unless asked for, except by some drivers.
             counted = connection.execution_options(preserve_rowcount=True)
-            accepted = counted.execute(self._accepted, values).rowcount == 1
+            accepted = counted.execute(_ACCEPTED, values).rowcount == 1
             if accepted:
                 connection.execute(_GIVEN, {"run_id": row.run_id, **kept})
             return accepted
 
         return await self._written(work)
-
-    @cached_property
-    def _accepted(self) -> Any:
-        return self._insert(runs).on_conflict_do_nothing(index_elements=["run_id"])
 
     async def get_run(self, run_id: str) -> RunRow | None:
         """Get one run with what it was given, or None."""
@@ -106,7 +103,7 @@ class Records(Learning, EventRecords):
         self, workflow_id: str, name: str, version: str, digest: str, document: dict[str, Any]
     ) -> None:
         """Keep a definition under its digest; the same digest again changes nothing."""
-        statement = self._insert(workflows).values(
+        statement = insert(workflows).values(
             digest=digest,
             workflow_id=workflow_id,
             name=name,

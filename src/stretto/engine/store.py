@@ -6,11 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Self, TypeVar
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL
 
 from stretto.engine.database import (
-    CONNECTIONS,
+    READERS,
     explained,
     file_of,
     open_engine,
@@ -35,11 +34,10 @@ class Threads:
         self._url = url
         # SQLite lets one writer in at a time and others poll for their turn; one thread in
         # this process keeps a busy one from starving somebody past the busy timeout.
-        local = url.get_backend_name() == "sqlite"
-        self._writers = ThreadPoolExecutor(1 if local else CONNECTIONS, "stretto-records")
+        self._writers = ThreadPoolExecutor(1, "stretto-records")
         self._readers = self._writers  # what is in memory belongs to the thread that made it
         if file_of(url):
-            self._readers = ThreadPoolExecutor(CONNECTIONS, "stretto-records-read")
+            self._readers = ThreadPoolExecutor(READERS, "stretto-records-read")
 
     async def read(self, work: Callable[[], T]) -> T:
         """Do what only reads; see ``write``."""
@@ -83,15 +81,13 @@ class Store:
         """Work on an opened ``engine``; use ``open`` to get one with the right schema."""
         self._engine, self._threads = engine, threads
         self._writing = to_write(engine)
-        local = engine.dialect.name == "sqlite"
-        self._insert = sqlite.insert if local else postgresql.insert
 
     @classmethod
     async def open(cls, url: str) -> Self:
         """Open the database, creating or upgrading its schema where needed.
 
         Args:
-            url: ``sqlite:///path`` or ``postgresql://host/name``, with or without a driver.
+            url: ``sqlite:///path``, with or without a driver.
 
         Raises:
             ConfigurationError: the database cannot be used; the message says what to do.
