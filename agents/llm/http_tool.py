@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from stretto.agents.http import MAX_BYTES, send_request
 from stretto.agents.llm.schemas import check_schema, schema_faults
+from stretto.agents.secrets import Resolve
 from stretto.errors import ConfigurationError, StepFailed
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ class HttpTool:
     """``secret://NAME`` inside a value is replaced by that secret."""
     allow_private: bool = False
     max_bytes: int = MAX_BYTES
+    resolve_secret: Resolve | None = None
+    """Gives a secret by name or raises KeyError; the environment if None."""
 
     def __post_init__(self) -> None:
         """Check that every place in the path has an argument.
@@ -111,5 +114,6 @@ class HttpTool:
             json=rest if has_body else None,
             allow_private=self.allow_private,
             max_bytes=self.max_bytes,
+            resolve_secret=self.resolve_secret,
         )
         return answer["body"]

@@ -12,6 +12,7 @@ from stretto.agents.llm import HttpTool, LLMAgent
 from stretto.agents.llm.mcp import McpServer
 from stretto.errors import ConfigurationError, StepFailed
 from stretto.testing import ScriptedModel
+from tests.fakes.canary import Canary, running
 
 ORDER = {"order_id": {"type": "string"}, "full": {"type": "boolean", "default": False}}
 
@@ -64,6 +65,30 @@ async def test_arguments_go_into_the_path_and_then_where_the_method_has_them(
 def test_only_the_path_holds_arguments(rest: str) -> None:
     with pytest.raises(ConfigurationError, match="only the path of the url may hold {argument}"):
         HttpTool("order", "Look.", f"https://example.org/{rest}", arguments=ORDER)
+
+
+async def test_the_secret_of_a_tool_is_known_to_its_service_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("KEY", "of the environment")
+    headers = {"Authorization": "Bearer secret://KEY"}
+    canary = Canary()
+    canary.answer("/orders", b"{}", content_type="application/json")
+    async with running(canary):
+        for resolve in (None, {"KEY": "given"}.__getitem__):
+            tool = HttpTool(
+                "order",
+                "Look.",
+                canary.url("/orders"),
+                headers=headers,
+                allow_private=True,
+                resolve_secret=resolve,
+            )
+            model = ScriptedModel([{"tool_calls": [{"name": "order", "args": {}}]}, "There."])
+            await LLMAgent("a", "Where?", model, tools=[tool]).run(Task())
+            assert "Bearer" not in model.calls[1].text
+    told = [request.headers["authorization"] for request in canary.requests]
+    assert told == ["Bearer of the environment", "Bearer given"]
 
 
 async def test_a_model_calls_a_web_service() -> None:
