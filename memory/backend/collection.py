@@ -44,6 +44,11 @@ class Collection:
             if self.name is None:
                 await self._find()
 
+    async def look_again(self) -> None:
+        """Find the collection anew: another process may have replaced it, or told more of it."""
+        self.name = None
+        await self.ensure()
+
     async def _find(self) -> None:
         await self._check_version()
         aliases = await self._line.ask(lambda c: c.get_aliases())
@@ -103,7 +108,7 @@ class Collection:
 
     async def set_values(self, values: Mapping[str, Any]) -> None:
         """Set these keys of the metadata; the others stay."""
-        await self.ensure()
+        await self.look_again()
         kept = {**self.values, **values}
         await self._line.ask(
             lambda c: c.update_collection(str(self.name), metadata={**kept, MARK: files.SCHEMA}),
@@ -125,21 +130,26 @@ class Collection:
                 f"The memory at {self._line.url} was written by a newer Stretto; update this one.",
                 code="memory_newer",
             )
-        dense = dict(info.config.params.vectors or {}).get(schema.DENSE)
-        self.dims = dense.size if isinstance(dense, models.VectorParams) else None
+        self.dims = _dims(info)
         if self.dims is None and self.wanted:
-            await self._add_dense(name, self.wanted)
+            self.dims = await self._add_dense(name, self.wanted)
         self.values, self.name = values, name
 
-    async def _add_dense(self, name: str, dims: int) -> None:
+    async def _add_dense(self, name: str, dims: int) -> int:
         config = models.DenseVectorConfig(size=dims, distance=models.Distance.COSINE)
-        await self._line.ask(
-            lambda c: c.create_vector_name(
-                name, schema.DENSE, models.DenseVectorNameConfig(dense=config)
-            ),
-            WRITE_SECONDS,
-        )
-        self.dims = dims
+        try:
+            await self._line.ask(
+                lambda c: c.create_vector_name(
+                    name, schema.DENSE, models.DenseVectorNameConfig(dense=config)
+                ),
+                WRITE_SECONDS,
+            )
+        except MemoryFault:
+            # Another process may have added it at the same moment.
+            if (there := _dims(await self._line.ask(lambda c: c.get_collection(name)))) is None:
+                raise
+            return there
+        return dims
 
     async def _index(self, name: str, field: str) -> None:
         params: Any = models.PayloadSchemaType.FLOAT
@@ -161,3 +171,9 @@ class Collection:
                 f"{FLOOR[0]}.{FLOOR[1]} or newer.",
                 code="server_too_old",
             )
+
+
+def _dims(info: models.CollectionInfo) -> int | None:
+    """Give the numbers per dense vector of a collection, None where it has none."""
+    dense = dict(info.config.params.vectors or {}).get(schema.DENSE)
+    return dense.size if isinstance(dense, models.VectorParams) else None

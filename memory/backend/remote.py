@@ -215,6 +215,5 @@ class Remote:
         except MemoryFault as fault:
             if fault.code != "memory_missing":
                 raise
-        self.collection.name = None
-        await self.collection.ensure()
+        await self.collection.look_again()
         return await self.line.ask(call, seconds)

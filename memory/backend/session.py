@@ -105,7 +105,12 @@ class Session:
         """
         await self.replay()
         collection = self.remote.collection
-        await collection.ensure()
+        await collection.look_again()  # what is taken for a left-over must not be the one in use
+        if transform is None and dims and collection.dims in (None, dims):
+            # Vectors of meaning are added in place: a process that begins copies nothing.
+            collection.wanted = dims
+            await collection.set_values(values or {})
+            return
         old = str(collection.name)
         head, _, number = old.rpartition("-")
         earlier, new = (f"{head}-{int(number) + step}" for step in (-1, 1))

@@ -174,7 +174,8 @@ async def purge(backend: Backend, folder: Path, gone: Sequence[MemoryItem], embe
         MemoryFault: something is left that should not be.
 
     """
-    await asyncio.wrap_future(backend.rebuild())
+    if embedded:  # on a server it would lose what other processes write meanwhile
+        await asyncio.wrap_future(backend.rebuild())
     if not folder.is_dir():
         return False
     await asyncio.to_thread(_drop_vectors, folder)

@@ -191,6 +191,40 @@ def test_a_rebuild_drops_what_an_earlier_one_could_not(
     assert numbers(backend) == [1]
 
 
+def test_a_rebuild_never_drops_what_another_process_has_rebuilt(
+    backend: ServerBackend, server: QdrantServer, tmp_path: Path
+) -> None:
+    other = ServerBackend(tmp_path / "other", server.url)
+    backend.upsert([point(1)]).result()
+    assert other.count(None).result() == 1
+    backend.rebuild(metadata={"by": "one"}).result()
+    other.rebuild().result()
+    assert [*server.collections.shards] == ["stretto_memory-3"]
+    assert (numbers(backend), numbers(other)) == ([1], [1])
+    other.set_metadata({"and": "two"}).result()
+    backend.set_metadata({"then": "three"}).result()
+    held = backend.metadata().result()
+    assert (held["by"], held["and"], held["then"]) == ("one", "two", "three")
+    other.close()
+
+
+def test_vectors_of_meaning_are_added_in_place(
+    backend: ServerBackend, server: QdrantServer, tmp_path: Path
+) -> None:
+    backend.upsert([point(1)]).result()
+    others = [ServerBackend(tmp_path / f"{n}", server.url) for n in range(3)]
+    begun = [other.rebuild(None, 2, {"embedder": "two"}) for other in others]
+    for future in begun:
+        future.result()
+    assert [*server.collections.shards] == ["stretto_memory-1"]
+    others[0].upsert([Point(point(2).id, {"n": 2}, dense=[1.0, 0.0])]).result()
+    assert numbers(backend) == [1, 2]
+    held = others[1].metadata().result()
+    assert (held["dims"], held["embedder"]) == (2, "two")
+    for other in others:
+        other.close()
+
+
 def test_a_collection_that_is_gone_is_made_anew(
     backend: ServerBackend, server: QdrantServer
 ) -> None:

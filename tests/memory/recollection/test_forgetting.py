@@ -84,6 +84,27 @@ async def test_a_purge_on_a_server_does_not_vouch_for_its_files(tmp_path: Path) 
             assert (receipt.count, receipt.purged) == (1, False)
 
 
+async def test_a_purge_on_a_server_costs_other_processes_nothing(tmp_path: Path) -> None:
+    with qdrant_server() as server:
+        memories = [Memory(tmp_path / f"{n}", url=server.url) for n in range(2)]
+        one, other = memories
+        for number in range(300):
+            await one.remember(f"kept {number}", subject=f"s{number % 3}")
+        assert (await other.stats()).items == 300
+
+        async def said(number: int) -> str:
+            return (await other.remember(f"meanwhile {number}")).id
+
+        _, *ids = await asyncio.gather(
+            one.forget(subject="s0", purge=True), *(said(number) for number in range(40))
+        )
+        await other.forget(subject="s1", purge=True)
+        assert (await one.stats()).items == (await other.stats()).items == 140
+        assert all([await one.get(id) for id in ids])
+        for memory in memories:
+            await memory.close()
+
+
 async def test_a_conversation_keeps_the_turns_of_other_runs(memory: Memory) -> None:
     for run in ("r1", "r2"):
         turn = Turn("ann", f"said in {run}")
