@@ -11,7 +11,14 @@ from stretto.memory.backend.protocol import Backend, Engine
 from stretto.memory.backend.types import Point
 from stretto.memory.item import Kind, MemoryItem, Scope, Source
 from stretto.memory.recollection.encoding import Dense, Encoder, said
-from stretto.memory.recollection.episodes import Known, episode_item, grown, read_known, turn_id
+from stretto.memory.recollection.episodes import (
+    Known,
+    episode_item,
+    grown,
+    message_id,
+    read_known,
+    turn_id,
+)
 from stretto.memory.recollection.forms import Episode, Turn, check_text, current_time, seconds
 
 
@@ -150,8 +157,9 @@ def _is(turn: Turn, item: MemoryItem) -> bool:
 def _item(given: Conversation, turn: Turn, position: int, now: float) -> MemoryItem:
     at = turn.at if turn.at is not None else given.at
     source = replace(given.source, author=turn.author, message_id=turn.message_id)
+    own = turn.message_id and message_id(given.id, turn.message_id)
     return MemoryItem(
-        id=turn_id(given.id, turn.message_id, position),
+        id=own or turn_id(given.id, position, turn.author, turn.text),
         text=turn.text,
         created_at=now,
         updated_at=now,

@@ -55,9 +55,17 @@ def episode_id(scope: Scope, name: str) -> str:
     return id_from("episode", *scope.namespace(), name)
 
 
-def turn_id(episode: str, name: str | None, place: int) -> str:
-    """Give the id of a turn: by that of its message, or by its place in the conversation."""
-    return id_from("turn", episode, name) if name else id_from("turn", episode, "", str(place))
+def message_id(episode: str, name: str) -> str:
+    """Give the id of a turn that has one of its own."""
+    return id_from("turn", episode, name)
+
+
+def turn_id(episode: str, place: int, author: str | None, text: str) -> str:
+    """Give the id of a turn by its place in the conversation and what was said there.
+
+    Two processes that share a server may give the same place to what each of them was told.
+    """
+    return id_from("turn", episode, "", str(place), author or "", text)
 
 
 def read_known(engine: Engine, id: str, scope: Scope, names: Sequence[str | None]) -> Known:
@@ -70,7 +78,7 @@ def read_known(engine: Engine, id: str, scope: Scope, names: Sequence[str | None
         names: of the turns that were given, the ids of their messages; None for those without.
 
     """
-    ids = {turn_id(id, name, 0): name for name in names if name}
+    ids = {message_id(id, name): name for name in names if name}
     held = _held(engine, id)
     if held is not None and held.scope == scope and _grows_little(held, len(names)):
         place = next_place((), held)

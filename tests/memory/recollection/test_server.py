@@ -178,6 +178,25 @@ async def test_a_memory_whose_server_comes_back_empty_begins_anew_with_the_same_
         assert "embedder" in str((await other.recall("milk")).degraded)
 
 
+async def test_two_processes_that_tell_one_conversation_lose_no_turn(
+    server: QdrantServer, tmp_path: Path
+) -> None:
+    memories = [Memory(tmp_path / name, url=server.url) for name in ("ann", "bo")]
+    for memory in memories:
+        await memory.stats()
+    told: list[str] = []
+    for number in range(8):
+        turns = [Turn(name, f"{name} says {number}") for name in ("ann", "bo")]
+        told += [turn.text for turn in turns]
+        await asyncio.gather(
+            *(m.remember_conversation([t], id="c") for m, t in zip(memories, turns, strict=True))
+        )
+    lines = [line async for line in memories[0].export()]
+    assert sorted(line["text"] for line in lines if line["kind"] == "message") == sorted(told)
+    for memory in memories:
+        await memory.close()
+
+
 async def test_on_error_raise_tells_the_caller(server: QdrantServer, tmp_path: Path) -> None:
     server.stop()
     try:
