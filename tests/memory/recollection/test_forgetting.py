@@ -95,9 +95,9 @@ async def test_a_purge_on_a_server_costs_other_processes_nothing(tmp_path: Path)
         async def said(number: int) -> str:
             return (await other.remember(f"meanwhile {number}")).id
 
-        _, *ids = await asyncio.gather(
-            one.forget(subject="s0", purge=True), *(said(number) for number in range(40))
-        )
+        saying = asyncio.gather(*(said(number) for number in range(40)))
+        await one.forget(subject="s0", purge=True)
+        ids = await saying
         await other.forget(subject="s1", purge=True)
         assert (await one.stats()).items == (await other.stats()).items == 140
         assert all([await one.get(id) for id in ids])
