@@ -17,7 +17,7 @@ from stretto.memory.item import MemoryItem
 from stretto.memory.lexical import LexicalEncoder
 from stretto.memory.recollection.deferring import defer, is_away, settle
 from stretto.memory.recollection.encoding import Encoder
-from stretto.memory.recollection.forgetting import VECTORS
+from stretto.memory.recollection.purging import VECTORS
 from stretto.memory.recollection.upkeep import UNDER_WAY
 from stretto.memory.recollection.writing import write
 from stretto.memory.store import QdrantStore

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from stretto.memory.backend.protocol import Engine
 from stretto.memory.backend.types import Filter, Range
-from stretto.memory.item import Kind, MemoryItem, Scope
+from stretto.memory.item import Kind, MemoryItem, Scope, Source
 from stretto.memory.recollection.drafts import id_from
 from stretto.memory.recollection.encoding import said
 from stretto.memory.recollection.ledger import episode_turns, list_items, turns_of
@@ -79,26 +79,34 @@ def read_known(engine: Engine, id: str, scope: Scope, names: Sequence[str | None
 
     """
     ids = {message_id(id, name): name for name in names if name}
-    held = _held(engine, id)
-    if held is not None and held.scope == scope and _grows_little(held, len(names)):
+    held = _held(engine, id, scope)
+    if held is not None and _grows_little(held, len(names)):
         place = next_place((), held)
         last = (*turns_of(id).must, Range("position", gte=place - REACH))
         turns = sorted(list_items(engine, Filter(last)), key=_place)
         if len(turns) > 1 and _place(turns[-1]) < place:
             there: set[str | None] = {ids[each.id] for each in engine.retrieve(tuple(ids))}
             return Known(turns[-2:], held, there | _left_out(held, ids), whole=False)
-    turns, held = read_episode(engine, id)
+    turns, held = read_episode(engine, id, scope)
     there = {turn.source.message_id for turn in turns}
     return Known(turns, held, there | _left_out(held, ids))
 
 
-def read_episode(engine: Engine, id: str) -> tuple[list[MemoryItem], MemoryItem | None]:
+def read_episode(
+    engine: Engine, id: str, owner: Scope | None = None
+) -> tuple[list[MemoryItem], MemoryItem | None]:
     """Give the turns of a conversation in order, and what stands for the whole, if it is there.
 
     Turns that somebody else calls a part of it are none.
+
+    Args:
+        engine: where.
+        id: the episode's.
+        owner: whose it is; whoever's stands for the whole or began it if None.
+
     """
-    turns, held = episode_turns(engine, id), _held(engine, id)
-    owner = held.scope if held else turns[0].scope if turns else None
+    turns, held = episode_turns(engine, id), _held(engine, id, owner)
+    owner = owner or (held.scope if held else turns[0].scope if turns else None)
     return [turn for turn in turns if turn.scope == owner], held
 
 
@@ -128,17 +136,12 @@ def episode_item(
     """
     first, last = turns[0], turns[-1]
     head = "\n".join(said(turn) for turn in turns[:HEAD_TURNS])
-    place = next_place([*turns, *gone], held)
-    forgotten = [*_forgotten(held), *(turn.id for turn in gone if turn.source.message_id)]
-    data: dict[str, Any] = {"turns": len(turns)}
-    data |= {"next": place} if place != len(turns) else {}
-    data |= {"forgotten": forgotten} if forgotten else {}
     item = replace(
         first,
         id=id,
         kind=Kind.EPISODE,
         text=head if len(head) <= HEAD_CHARACTERS else f"{head[:HEAD_CHARACTERS]}...",
-        data=data,
+        data=_data(turns, held, gone),
         updated_at=last.updated_at,
         source=replace(first.source, author=None, message_id=None),
         episode_id=None,
@@ -157,8 +160,39 @@ def next_place(turns: Sequence[MemoryItem], held: MemoryItem | None) -> int:
     return max(*places, _number(held, "next"), _number(held, "turns"))
 
 
-def _held(engine: Engine, id: str) -> MemoryItem | None:
-    return next((MemoryItem.from_payload(each.payload) for each in engine.retrieve([id])), None)
+def emptied(held: MemoryItem, gone: Sequence[MemoryItem]) -> MemoryItem | None:
+    """Give what stays of a conversation without turns: which messages are not to be added again.
+
+    Args:
+        held: what stood for the whole.
+        gone: the turns that are forgotten now.
+
+    Returns:
+        None when no message with an id was forgotten.
+
+    """
+    data = _data((), held, gone)
+    if "forgotten" not in data:
+        return None
+    return replace(
+        held, text="...", data=data, subject=None, source=Source(), valid_from=None, pinned=False
+    )
+
+
+def _data(
+    turns: Sequence[MemoryItem], held: MemoryItem | None, gone: Sequence[MemoryItem]
+) -> dict[str, Any]:
+    """Tell of a conversation what its turns do not; see ``episode_item``."""
+    place = next_place([*turns, *gone], held)
+    forgotten = [*_forgotten(held), *(turn.id for turn in gone if turn.source.message_id)]
+    data: dict[str, Any] = {"turns": len(turns)}
+    data |= {"next": place} if place != len(turns) else {}
+    return data | ({"forgotten": forgotten} if forgotten else {})
+
+
+def _held(engine: Engine, id: str, owner: Scope | None = None) -> MemoryItem | None:
+    found = (MemoryItem.from_payload(record.payload) for record in engine.retrieve([id]))
+    return next((item for item in found if owner in (None, item.scope)), None)
 
 
 def _grows_little(held: MemoryItem, more: int) -> bool:

@@ -3,21 +3,16 @@
 import asyncio
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from stretto.errors import MemoryFault
 from stretto.memory.backend.protocol import Backend, Engine
 from stretto.memory.backend.types import Condition, Filter, HasId, Match
 from stretto.memory.item import Kind, MemoryItem, Scope
 from stretto.memory.recollection.encoding import Dense, Encoder, said
-from stretto.memory.recollection.episodes import episode_item, read_episode
+from stretto.memory.recollection.episodes import emptied, episode_item, read_episode
 from stretto.memory.recollection.filters import of_scope
 from stretto.memory.recollection.ledger import read_items
-from stretto.memory.recollection.receipts import Receipt, files_with, make_receipt
-
-VECTORS = "vectors.db"
-"""The file of vectors that need not be computed again."""
+from stretto.memory.recollection.receipts import Receipt, make_receipt
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,27 +75,63 @@ def _delete(engine: Engine, encoder: Encoder, selection: Selection) -> tuple[For
             found |= parts
         elif item.is_conversation and parts.keys() - found.keys():
             del found[item.id]  # it has turns of other runs and subjects, which stay
-    derived = _summaries_of(engine, found)
+    parts_gone = _parts_by_episode(engine, found)
+    derived = _summaries_of(engine, [*found.values()])
     left: list[str] = []
-    for episode in {item.episode_id for item in found.values()} - found.keys() - {None}:
-        parts_gone = [item for item in found.values() if item.episode_id == episode]
+    stay: list[MemoryItem] = []
+    for episode in parts_gone.keys() - found.keys():
         # Before they are deleted: a process that is killed in between forgets too little, but
         # what it has deleted does not live on in the rest.
-        if (empty := _leave_out(engine, encoder, str(episode), parts_gone)) is not None:
-            found[empty.id] = empty
-        else:
-            left.append(str(episode))
-    if found or derived:
-        engine.delete((*found, *derived))
+        if (held := _leave_out(engine, encoder, episode, parts_gone[episode])) is None:
+            left.append(episode)
+            continue
+        found[held.id] = held
+        if (empty := emptied(held, parts_gone[episode])) is not None:
+            stay.append(empty)
+    engine.upsert([encoder.episode(empty, "", own_words=False) for empty in stay])
+    kept = {empty.id for empty in stay}
+    if gone := [id for id in (*found, *derived) if id not in kept]:
+        engine.delete(gone)
     return Forgotten([*found.values(), *derived.values()], len(derived)), left
 
 
-def _summaries_of(engine: Engine, found: Mapping[str, MemoryItem]) -> dict[str, MemoryItem]:
-    """Give the summaries that were made of what is found or of what that is a part of."""
-    sources = {*found, *(item.episode_id for item in found.values())}
+def _parts_by_episode(
+    engine: Engine, found: Mapping[str, MemoryItem]
+) -> dict[str, list[MemoryItem]]:
+    """Sort parts by what they are a part of, leaving out what only says that it is."""
+    ids = [*{item.episode_id for item in found.values() if item.episode_id is not None}]
+    owners = {
+        record.id: MemoryItem.from_payload(record.payload).scope for record in engine.retrieve(ids)
+    }
+    parts: dict[str, list[MemoryItem]] = {}
+    for item in found.values():
+        episode = item.episode_id
+        if episode is not None and owners.get(episode, item.scope) == item.scope:
+            parts.setdefault(episode, []).append(item)
+    return parts
+
+
+def _summaries_of(engine: Engine, found: Sequence[MemoryItem]) -> dict[str, MemoryItem]:
+    """Give the summaries that were made of some items or of what those are a part of.
+
+    What another scope calls a part of the same is none.
+    """
+    scopes: dict[str, set[Scope]] = {}
+    for item in found:
+        for source in (item.id, item.episode_id or item.id):
+            scopes.setdefault(source, set()).add(item.scope)
+    ids = {item.id for item in found}
     summaries = read_items(engine, Filter((Match("stretto", "item"), Match("kind", "summary"))))
-    made = (item for item in summaries if found and item.id not in found)
-    return {item.id: item for item in made if not sources.isdisjoint(item.made_of)}
+    return {
+        summary.id: summary
+        for summary in (summaries if found else ())
+        if summary.id not in ids
+        and any(
+            scope.within(summary.scope) == scope
+            for source in summary.made_of
+            for scope in scopes.get(source, ())
+        )
+    }
 
 
 def _leave_out(
@@ -157,49 +188,6 @@ def rewrite(
     whole = "\n".join(said(turn) for turn in turns)
     points = encoder.turns(turns, [dense.get(turn.id) for turn in turns])
     engine.upsert([*points, encoder.episode(episode, whole, own_words=False)])
-
-
-async def purge(backend: Backend, folder: Path, gone: Sequence[MemoryItem], embedded: bool) -> bool:
-    """Store everything else anew, and tell whether nothing of what is gone is left in a folder.
-
-    A text that somebody else remembers too is left, since that was not to be forgotten.
-
-    Args:
-        backend: where everything else is stored.
-        folder: the memory's; that of a server's holds what waits for it.
-        gone: what was forgotten.
-        embedded: whether the folder holds all there is; only a server could tell of its own files.
-
-    Raises:
-        MemoryFault: something is left that should not be.
-
-    """
-    if embedded:  # on a server it would lose what other processes write meanwhile
-        await asyncio.wrap_future(backend.rebuild())
-    if not folder.is_dir():
-        return False
-    await asyncio.to_thread(_drop_vectors, folder)
-    texts = {item.text for item in gone if len(item.text) > 3}
-    kept = await asyncio.wrap_future(backend.atomic(lambda on: _still_held(on, texts)))
-    left = await asyncio.to_thread(files_with, folder, texts - kept)
-    if left:
-        told = f"what was forgotten still stands in {left[0]}; delete that file by hand"
-        raise MemoryFault(told, code="memory_failed")
-    return embedded
-
-
-def _drop_vectors(folder: Path) -> None:
-    """Delete the kept vectors, from which words could be guessed; they are computed again."""
-    for path in folder.glob(f"{VECTORS}*"):
-        path.unlink(missing_ok=True)
-
-
-def _still_held(engine: Engine, texts: set[str]) -> set[str]:
-    """Give those texts that stand in something else that is remembered."""
-    held: set[str] = set()
-    for item in read_items(engine, Filter((Match("stretto", "item"),))):
-        held |= {text for text in texts - held if text in item.text}
-    return held
 
 
 def receipt_of(gone: Forgotten, selection: Selection, purged: bool) -> Receipt:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from stretto.errors import MemoryFault
 from stretto.memory.item import Scope
-from stretto.memory.recollection import consolidation, forgetting, transfer, upkeep
+from stretto.memory.recollection import consolidation, forgetting, purging, transfer, upkeep
 from stretto.memory.recollection.base import MemoryBase
 from stretto.memory.recollection.checks import check_number, check_several, id_of
 from stretto.memory.recollection.consolidation import Consolidation, Contradict, Summarize
@@ -61,11 +61,13 @@ class MemoryKeeping(MemoryBase):
         await self._core.ready()
         core = self._core
         gone = await forgetting.forget(core.backend, core.encoder, selection)
-        purged = purge and await forgetting.purge(
-            core.backend, core.folder, gone.items, core.url is None
-        )
-        receipt = forgetting.receipt_of(gone, selection, purged)
-        await asyncio.to_thread(keep_receipt, core.folder / "receipts", receipt)
+        embedded, purged = core.url is None, False
+        try:
+            if purge:
+                purged = await purging.purge(core.backend, core.folder, gone.items, embedded)
+        finally:  # whatever becomes of the files, it is forgotten
+            receipt = forgetting.receipt_of(gone, selection, purged)
+            await asyncio.to_thread(keep_receipt, core.folder / "receipts", receipt)
         return receipt
 
     def export(self, scope: Scope | None = None) -> AsyncIterator[dict[str, Any]]:

@@ -11,9 +11,9 @@ from stretto.memory.recollection.checks import check_scope, check_several
 from stretto.memory.recollection.core import Core
 from stretto.memory.recollection.drafts import check_name
 from stretto.memory.recollection.filters import View
-from stretto.memory.recollection.forgetting import VECTORS
 from stretto.memory.recollection.forms import Moment, seconds
 from stretto.memory.recollection.keeping import MemoryKeeping
+from stretto.memory.recollection.purging import VECTORS
 from stretto.memory.recollection.question import Question, check_question
 from stretto.memory.recollection.recalling import recall
 from stretto.memory.recollection.recollection import Recollection

@@ -73,6 +73,11 @@ def _hash(texts: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()
 
 
+def forms_of(text: str) -> set[str]:
+    """Give a text as it may stand in a file: as it is, and as JSON writes it."""
+    return {text, *(json.dumps(text, ensure_ascii=plain)[1:-1] for plain in (True, False))}
+
+
 def files_with(folder: Path, texts: Iterable[str]) -> list[Path]:
     """List the files below a folder that hold one of some texts.
 
@@ -81,11 +86,7 @@ def files_with(folder: Path, texts: Iterable[str]) -> list[Path]:
         texts: what is looked for, as it is and as JSON writes it.
 
     """
-    needles = {
-        form.encode()
-        for text in texts
-        for form in (text, *(json.dumps(text, ensure_ascii=plain)[1:-1] for plain in (True, False)))
-    }
+    needles = {form.encode() for text in texts for form in forms_of(text)}
     found: list[Path] = []
     for path in sorted(folder.rglob("*")):
         if path.is_file():

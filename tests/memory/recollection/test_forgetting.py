@@ -250,3 +250,46 @@ async def test_a_blank_name_does_not_widen_what_is_forgotten(
     with pytest.raises(MemoryFault, match="leave it out"):
         await memory.forget(subject=subject, run=run)
     assert (await memory.stats()).items == 1
+
+
+async def test_a_purge_leaves_what_something_else_says_too(memory: Memory) -> None:
+    item = await memory.remember('Call "Ann" about the renewal')
+    await memory.store.aput(("drafts",), "k", {"body": ['Call "Ann" about the renewal']})
+    named = [await memory.remember(text) for text in ("account-17", "content_hash", "english")]
+    await memory.remember("another one", subject="account-17")
+    receipt = await memory.forget(ids=[item.id, *(each.id for each in named)], purge=True)
+    assert (receipt.count, receipt.purged) == (4, True)
+    assert await memory.store.aget(("drafts",), "k") is not None
+
+
+async def test_a_purge_that_finds_a_text_elsewhere_harms_nothing_and_has_its_receipt(
+    memory: Memory, tmp_path: Path
+) -> None:
+    item = await memory.remember("a secret that somebody copied")
+    folder = tmp_path / "memory"
+    (folder / "notes.txt").write_text("a secret that somebody copied")
+    with pytest.raises(MemoryFault, match=r"still stands in .*notes\.txt; .* import it into a new"):
+        await memory.forget(ids=[item.id], purge=True)
+    [receipt] = [json.loads(path.read_text()) for path in (folder / "receipts").iterdir()]
+    assert (receipt["count"], receipt["purged"]) == (1, False)
+    assert await texts(memory) == []
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_forgotten_messages_stay_forgotten_when_nothing_is_left(
+    memory: Memory, at_once: bool
+) -> None:
+    turns = [Turn("ann", f"pin {number}", message_id=f"m{number}") for number in range(2)]
+    await memory.remember_conversation(turns, id="c", subject="ann")
+    ids = [line["id"] async for line in memory.export() if line["kind"] == "message"]
+    for some in [ids] if at_once else [[id] for id in ids]:
+        await memory.forget(ids=some, purge=True)
+    assert (await memory.remember_conversation(turns, id="c")).added == 0
+    assert "ann" not in json.dumps([line async for line in memory.export()])
+    assert (await memory.recall("pin", kinds=["message", "episode"])).items == ()
+    turns.append(Turn("ann", "another pin", message_id="m2"))
+    told = await memory.remember_conversation(turns, id="c", subject="ann")
+    assert (told.added, told.size) == (1, 1)
+    assert await texts(memory) == ["another pin"]
+    assert (await memory.forget(ids=[told.id])).count == 2
+    assert (await memory.remember_conversation(turns, id="c")).added == 3

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from stretto.errors import MemoryFault
 from stretto.memory.item import Scope
-from stretto.memory.recollection import Memory, NewItem, RunMemory
+from stretto.memory.recollection import Memory, NewItem, RunMemory, Turn
+from stretto.memory.recollection.episodes import episode_id
 
 NAMES = st.sampled_from([None, "a", "b"])
 SCOPES = st.builds(Scope, tenant=NAMES, user=NAMES, agent=NAMES, workflow=NAMES, thread=NAMES)
@@ -108,3 +109,33 @@ async def test_a_turn_that_names_something_else_as_its_episode_changes_nothing_o
     assert await view.import_(lines) == 2
     assert (await view.forget(ids=ids)).count == 2
     assert [line async for line in memory.export()] == before
+
+
+async def test_an_imported_turn_gives_no_hold_on_the_conversation_of_another_scope(
+    memory: Memory,
+) -> None:
+    theirs, evil = memory.within(Scope(tenant="v")), memory.within(Scope(tenant="evil"))
+    turns = [Turn("ann", f"salary {number}", float(number)) for number in range(3)]
+
+    def turn(place: int) -> dict[str, Any]:
+        episode = episode_id(Scope(tenant="v"), "talk")  # anybody may compute it
+        made: dict[str, Any] = {"id": str(uuid.uuid4()), "text": "hi", "kind": "message"}
+        times = {"created_at": 1.0, "updated_at": 1.0, "valid_from": 1.0}
+        made |= {"scope": {"tenant": "evil"}}  # as its own copy would have it
+        return made | times | {"episode_id": episode, "position": place}
+
+    early, late = turn(0), turn(9_000_000)
+    assert await evil.import_([early]) == 1  # before there is a conversation
+    episode = (await theirs.remember_conversation(turns, id="talk")).id
+    summary = await theirs.remember("of a talk", kind="summary", data={"of": [episode]})
+    assert await evil.import_([late]) == 1
+    seen = [line async for line in evil.export()]
+    assert {line["text"] for line in seen} == {"hi"}
+    assert (await evil.recall("salary", kinds=["episode"])).items == ()
+    forgotten = [await evil.forget(ids=[line["id"]]) for line in (early, late)]
+    assert [(receipt.count, receipt.derived) for receipt in forgotten] == [(1, 0), (1, 0)]
+    assert await theirs.get(summary.id) is not None
+    turns.append(Turn("ann", "salary 3", 3.0))
+    assert (await theirs.remember_conversation(turns, id="talk")).added == 1
+    said = [line["position"] async for line in theirs.export() if line["kind"] == "message"]
+    assert sorted(said) == [0, 1, 2, 3]
