@@ -16,6 +16,9 @@ ENGINE_WORDS = (
     ("memory_locked", ("WouldBlock",)),
 )
 """The engine's exceptions have no types; these words are in their messages."""
+PANIC = "PanicException"
+"""What the engine raises where a file of it makes no sense; it is no ``Exception``, and its type
+cannot be imported."""
 SPARE_BYTES = 64 * 1024 * 1024
 """Free space below which nothing is written: the engine writes to mapped files, and a disk that is
 full when they are touched would kill the process (SIGBUS)."""
@@ -50,6 +53,10 @@ def named(where: Path, otherwise: str = "memory_failed") -> Generator[None]:
     except Exception as error:  # The engine raises nothing more precise.
         found = (code for code, words in ENGINE_WORDS if any(w in str(error) for w in words))
         raise fault(next(found, otherwise), where, str(error)) from error
+    except BaseException as error:
+        if type(error).__name__ != PANIC:
+            raise
+        raise fault("memory_corrupt", where, str(error)) from error
 
 
 def fault(code: str, where: Path, detail: str) -> MemoryFault:

@@ -602,3 +602,13 @@ def test_a_disk_that_fills_up_refuses_writes_and_answers_on(tmp_path: Path) -> N
     if "mount" in done.stderr or "unshare" in done.stderr:
         pytest.skip(f"no small disk can be made here: {done.stderr[:200]}")
     assert done.stdout == "memory_full True\n", done.stderr
+
+
+def test_a_file_that_makes_the_engine_panic_is_a_fault_like_any_other(tmp_path: Path) -> None:
+    begin(tmp_path).close()
+    damaged = [*tmp_path.rglob("*-null/is_null/status.dat")]
+    assert damaged
+    for path in damaged:
+        path.write_bytes(b"")
+    fault = fault_of(EdgeBackend(tmp_path))
+    assert (fault.code, fault.degrades) == ("memory_corrupt", True)
