@@ -101,7 +101,8 @@ class EdgeBackend:
 
     def query(self, queries: Sequence[Query]) -> Future[list[list[Record]]]:
         """Answer several queries at once, each with its nearest points first."""
-        return self._read(lambda engine: engine.query(queries), brief=True)
+        brief = all(query.limit <= READ_PIECE for query in queries)
+        return self._read(lambda engine: engine.query(queries), brief)
 
     def scroll(
         self,

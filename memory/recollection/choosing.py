@@ -1,6 +1,6 @@
 """What of everything that was found is told."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 
@@ -10,7 +10,7 @@ from stretto.memory.ranking import Candidate, Ranked, collapse, diversify, rank
 from stretto.memory.recollection.filters import View
 from stretto.memory.recollection.question import Question
 from stretto.memory.recollection.recollection import Recalled, Recollection
-from stretto.memory.recollection.searching import Found
+from stretto.memory.recollection.searching import DEEPER, DEEPEST, Found
 
 NO_VECTORS = Vectors()
 
@@ -26,13 +26,11 @@ class Choice:
 
     def choose(self, found: Found) -> list[Ranked]:
         """Choose what is worth telling, the best first."""
-        episodes = {record.id: record.score or 0.0 for record in found.episodes}
-        records = found.records
-        if self.question.wants_episodes:
-            records = {r.id: r for r in found.episodes if self._fits(r)} | records
-        words = {**episodes, **found.words} if self.question.wants_episodes else found.words
+        records, words = found.records, found.words
+        if found.wholes:
+            words = found.wholes | words
         candidates = [
-            _candidate(record, words.get(id, 0.0), episodes, found.meanings.get(id))
+            _candidate(record, words.get(id, 0.0), found.episodes, found.meanings.get(id))
             for id, record in records.items()
         ]
         question = self.question
@@ -45,16 +43,12 @@ class Choice:
         self.items = {id: MemoryItem.from_payload(records[id].payload) for id in ids}
         return chosen
 
-    def _fits(self, episode: Record) -> bool:
-        """Tell whether a conversation, whose own text is not searched, can be an answer."""
-        view, item = self.question.view, MemoryItem.from_payload(episode.payload)
-        if not view.holds(episode.payload, self.now):
-            return False
-        at = item.created_at if item.valid_from is None else item.valid_from
-        about = view.subject in (None, item.subject) and view.key in (None, item.key)
-        since = view.since is None or view.since <= at
-        until = all(end is None or at <= end for end in (view.until, view.as_of))
-        return about and since and until
+    def deeper(self, chosen: Sequence[Ranked], found: Found) -> int | None:
+        """Give the limit of a search for what is hidden behind many that say the same, if any."""
+        few = len(chosen) < self.question.k and any(each.seen > 1 for each in chosen)
+        if not few or found.limit >= DEEPEST or found.is_all:
+            return None
+        return min(found.limit * DEEPER, DEEPEST)
 
     def around(self, chosen: Sequence[Ranked]) -> Filter | None:
         """Give the filter of the turns next to those that were chosen; None when there are none."""
@@ -88,7 +82,7 @@ class Choice:
 
 
 def _candidate(
-    record: Record, words: float, episodes: dict[str, float], meaning: float | None
+    record: Record, words: float, episodes: Mapping[str, float], meaning: float | None
 ) -> Candidate:
     """Read of a record what it is ranked by; the whole item only if it is chosen."""
     payload = record.payload

@@ -30,7 +30,11 @@ async def recall(backend: Backend, encoder: Encoder, question: Question) -> Reco
         return Recollection(question.query)
     now = current_time()
     choice = Choice(question, now)
-    chosen = choice.choose(await search(backend, question, words, dense, now))
+    found = await search(backend, question, words, dense, now)
+    chosen = choice.choose(found)
+    while (limit := choice.deeper(chosen, found)) is not None:
+        found = await search(backend, question, words, dense, now, limit)
+        chosen = choice.choose(found)
     around = choice.around(chosen)
     turns: list[Record] = []
     if around is not None:

@@ -1,9 +1,13 @@
 """What a recall tells: how good, how different, and why."""
 
+from functools import partial
+from pathlib import Path
+
 import pytest
 from pydantic_core import to_jsonable_python
 
 from stretto.memory.recollection import Memory, NewItem, Turn
+from tests.fakes.embedders import WordEmbedder
 
 
 async def fill(memory: Memory) -> None:
@@ -66,3 +70,37 @@ async def test_no_kind_is_no_answer(memory: Memory) -> None:
     await fill(memory)
     assert (await memory.recall("red boats", kinds=[])).items == ()
     assert len((await memory.recall("red boats", kinds="fact")).items) == 4
+
+
+@pytest.mark.parametrize("embedder", [None, WordEmbedder()], ids=["words", "meaning"])
+async def test_what_is_said_again_and_again_hides_nothing(
+    tmp_path: Path, embedder: WordEmbedder | None
+) -> None:
+    async with Memory(tmp_path / "memory", embedder=embedder) as memory:
+        for number in range(230):
+            turns = [Turn("bot", "Is your invoice import slow?"), Turn("u", f"chatter {number}")]
+            await memory.remember_conversation(turns, id=f"c{number}")
+        for name in ("Bo", "Cy", "Di"):
+            await memory.remember(f"{name} repaired the slow thing about invoices on a long day")
+        found = (await memory.recall("slow invoice import", neighbours=0)).items
+    assert found[0].item.text == "Is your invoice import slow?"
+    assert found[0].seen > 40
+    assert {each.item.text.split()[0] for each in found} >= {"Bo", "Cy", "Di"}
+
+
+async def test_a_conversation_is_found_by_subject_and_time_however_many_there_are(
+    memory: Memory,
+) -> None:
+    for number in range(90):
+        turns = [Turn("ann", f"Invoice import {number} is slow, v{number}.", 1000.0 + number)]
+        await memory.remember_conversation(turns, id=f"c{number}", subject=f"ACC-{number}")
+    long = [
+        Turn("bo", f"{word} of slow invoice imports", 500.0) for word in ("talk", "more", "end")
+    ]
+    await memory.remember_conversation(long, id="long", subject="ACC-99")
+    ask = partial(memory.recall, "slow invoice import", kinds=["episode"])
+    assert [each.item.subject for each in (await ask(subject="ACC-99")).items] == ["ACC-99"]
+    late = {each.item.subject for each in (await ask(since=1085.0)).items}
+    assert late == {f"ACC-{number}" for number in range(85, 90)}
+    before = (await ask(until=600.0)).items
+    assert [each.item.subject for each in before] == ["ACC-99"]
