@@ -17,6 +17,9 @@ from stretto.memory.backend.types import Condition, Match, Missing, Range
 MIRROR: Final = "value"
 MAX_TEXT: Final = 256
 MAX_DEPTH: Final = 8
+"""How deep the engine looks into a value."""
+MAX_NESTING: Final = 100
+"""How deep a filter may be; a value that is compared with it may be deeper."""
 LARGEST: Final = sys.float_info.max
 _ORDERS: Final[dict[str, Callable[[Any, Any], bool]]] = {
     "$gt": gt,
@@ -34,9 +37,30 @@ def check(entries: Mapping[str, Any]) -> None:
         entries: the filter, or a part of one that wants entries.
 
     Raises:
-        InputInvalid: a key is no text, or an operator does not exist.
+        InputInvalid: a key is no text, an operator does not exist, or it is nested too deep.
 
     """
+    _check_nesting(entries)
+    _check_names(entries)
+
+
+def _check_nesting(entries: Mapping[str, Any]) -> None:
+    """Refuse what would be compared by more calls inside calls than Python allows."""
+    waiting: list[tuple[object, int]] = [(entries, 1)]
+    while waiting:
+        part, depth = waiting.pop()
+        if isinstance(part, Mapping):
+            within = [*cast("Mapping[object, object]", part).values()]
+        elif isinstance(part, (list, tuple)):
+            within = [*cast("Sequence[object]", part)]
+        else:
+            continue
+        if depth > MAX_NESTING:
+            raise InputInvalid(f"a filter is nested at most {MAX_NESTING} deep; ask for less")
+        waiting += [(each, depth + 1) for each in within]
+
+
+def _check_names(entries: Mapping[str, Any]) -> None:
     for key in cast("Mapping[object, Any]", entries):
         if not isinstance(key, str):
             raise InputInvalid(f"a filter has the key {key!r}; keys are text")
@@ -46,7 +70,7 @@ def check(entries: Mapping[str, Any]) -> None:
         given = cast("Mapping[str, Any]", part)
         unknown = given.keys() - _OPERATORS
         if not _is_operation(given):
-            check(given)
+            _check_names(given)
         elif unknown:
             raise InputInvalid(
                 f"a filter knows no operator {min(map(str, unknown))!r}; "
@@ -112,6 +136,8 @@ def mirrored(value: Any, depth: int = 0) -> Any:
     if isinstance(value, (list, tuple)):
         texts = [_scalar(item) for item in cast("Sequence[Any]", value)]
         return [text for text in texts if isinstance(text, str)] or None
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return _nearest(value)
     return _scalar(value)
 
 
@@ -149,6 +175,13 @@ def _equal(place: str, wanted: Any) -> Iterator[Condition]:
         yield Range(place, gte=low, lte=high)
     elif seen is not None:
         yield Match(place, seen)
+
+
+def _nearest(number: float) -> float | None:
+    """Give the number next to one that the engine can keep: one beyond all others is found too."""
+    if -LARGEST <= number <= LARGEST:
+        return float(number)
+    return LARGEST if number > 0 else -LARGEST if number < 0 else None
 
 
 def _about(number: float) -> tuple[float, float]:
@@ -196,5 +229,5 @@ def _is_list(value: Any, length: int) -> bool:
 
 
 def _is_name(key: str) -> bool:
-    """Say whether the engine can follow this key: its paths know no quoted quote."""
-    return bool(key) and '"' not in key and key.isprintable()
+    """Say whether the engine can follow this key: its paths quote no quote and no backslash."""
+    return bool(key) and '"' not in key and "\\" not in key and key.isprintable()

@@ -1,6 +1,8 @@
 """Filters mean what they say, whether or not the engine can express them."""
 
 import random
+import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -8,9 +10,10 @@ from langgraph.store.base import BaseStore, PutOp
 
 from stretto.errors import InputInvalid
 from stretto.memory.backend.types import Condition, Match, Missing, Range
-from stretto.memory.store.filters import pushed
+from stretto.memory.store.filters import MAX_NESTING, pushed
 
 PLACE = ("items",)
+Nested = Callable[[int], dict[str, Any]]
 ITEMS: dict[str, dict[str, Any]] = {
     "a": {"color": "red", "price": 10, "on": True, "tags": ["new"], "size": {"w": 1, "h": 2}},
     "b": {"color": "green", "price": 20.5, "on": False, "tags": ["new", "hot"], "size": {"w": 1}},
@@ -118,6 +121,81 @@ def test_an_order_is_one_of_numbers_or_of_texts_and_true_is_no_number(
 ) -> None:
     # The reference compares everything as a float, and fails where that is impossible.
     assert found(filled_qdrant, wanted) == expected
+
+
+@pytest.mark.parametrize("key", ["C:\\dir", "\\", "\\\\", "a\\", '\\"'])
+def test_a_key_may_hold_a_backslash(store: BaseStore, key: str) -> None:
+    store.put(PLACE, "k", {key: "x", "in": {key: 2}})
+    store.put(PLACE, "other", {key: "y"})
+    for wanted in ({key: "x"}, {"in": {key: 2}}, {"in": {key: {"$gt": 1}}}):
+        assert found(store, wanted) == "k"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        ({"n": {"$gt": 5}}, "+"),
+        ({"n": {"$gte": 1.7e308}}, "+"),
+        ({"n": {"$lt": 5}}, "-"),
+        ({"n": float("inf")}, "+"),
+        ({"n": {"$gt": float("-inf")}}, "+"),
+        ({"n": {"$lte": sys.float_info.max}}, "-"),
+        ({"n": {"$lt": float("nan")}}, ""),
+        ({"n": None}, ""),
+    ],
+    ids=name,
+)
+def test_what_is_no_finite_number_is_compared_all_the_same(
+    store: BaseStore, wanted: dict[str, Any], expected: str
+) -> None:
+    for key, number in (("+", "inf"), ("-", "-inf"), ("none", "nan")):
+        store.put(PLACE, key, {"n": float(number)})
+    assert found(store, wanted) == expected
+
+
+def test_a_number_beyond_all_that_the_engine_can_keep_is_found(qdrant: BaseStore) -> None:
+    # The reference fails at such a number.
+    qdrant.put(PLACE, "+", {"n": 10**400})
+    qdrant.put(PLACE, "-", {"n": -(10**400)})
+    wanted: dict[str, dict[str, Any]] = {
+        "+": {"n": {"$gt": 5}},
+        "-": {"n": {"$lt": sys.float_info.max}},
+        "": {"n": {"$gt": 10**400}},
+        "+-": {"n": {"$gt": -(10**401)}},
+    }
+    assert {key: found(qdrant, each) for key, each in wanted.items()} == {k: k for k in wanted}
+
+
+def mappings(depth: int) -> dict[str, Any]:
+    made: dict[str, Any] = {"a": 1}
+    for _ in range(depth - 1):
+        made = {"a": made}
+    return made
+
+
+def lists(depth: int) -> dict[str, Any]:
+    made: Any = 1
+    for _ in range(depth - 1):
+        made = [made]
+    return {"a": made}
+
+
+def equal(depth: int) -> dict[str, Any]:
+    return {"a": {"$eq": mappings(depth - 2)}}
+
+
+@pytest.mark.parametrize(
+    ("held", "wanted"), [(mappings, mappings), (lists, lists), (mappings, equal)]
+)
+def test_a_filter_is_as_deep_as_it_can_be_compared(
+    qdrant: BaseStore, held: Nested, wanted: Nested
+) -> None:
+    depth = MAX_NESTING - (wanted is equal)  # of which the operator is one more
+    qdrant.put(PLACE, "k", held(depth))
+    assert found(qdrant, wanted(MAX_NESTING)) == "k"
+    for deeper in (MAX_NESTING + 1, 500, 5000):
+        with pytest.raises(InputInvalid, match="nested at most 100 deep"):
+            qdrant.search(PLACE, filter=wanted(deeper))
 
 
 def test_numbers_of_all_their_digits_are_found(qdrant: BaseStore) -> None:
