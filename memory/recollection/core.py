@@ -7,7 +7,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from langgraph.store.base import Op, Result
+from langgraph.store.base import Op, Result, TTLConfig
 
 from stretto.errors import MemoryFault
 from stretto.memory.backend.opening import open_backend
@@ -29,8 +29,9 @@ class CheckedStore(QdrantStore):
     """The store of a memory whose vectors have been checked."""
 
     def __init__(self, core: "Core") -> None:
-        """Keep values in the engine of a memory."""
-        super().__init__(core.backend, core.encoder.words, core.encoder.embedder)
+        """Keep values in the engine of a memory; as of items, what has expired is not given."""
+        ttl = TTLConfig(omit_expired=True)
+        super().__init__(core.backend, core.encoder.words, core.encoder.embedder, ttl=ttl)
         self._core = core
 
     def batch(self, ops: Iterable[Op]) -> list[Result]:
