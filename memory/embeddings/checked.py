@@ -7,7 +7,7 @@ from functools import cached_property
 from math import isfinite
 
 from stretto.errors import MemoryFault
-from stretto.memory.embeddings.protocol import Compute
+from stretto.memory.embeddings.protocol import Compute, Embedder
 from stretto.memory.embeddings.vectors import VectorCache
 
 DIRECTORY = "dir:"
@@ -18,6 +18,24 @@ PROBES = (
     "def area(radius): return 3.14 * radius ** 2",
 )
 """What every embedder is asked, to tell it apart from others."""
+
+
+def vectors_of(embedder: Embedder, texts: Sequence[str]) -> list[list[float]]:
+    """Give one vector per text of an embedder that anybody may have written; blocks.
+
+    Raises:
+        MemoryFault: it gave more or fewer (``vector_invalid``).
+
+    """
+    vectors = embedder.embed(texts)
+    if len(vectors) != len(texts):
+        raise _invalid(embedder.name, f"{len(vectors)} vectors for {len(texts)} texts")
+    return vectors
+
+
+def _invalid(name: str, what: str) -> MemoryFault:
+    told = f"the embedder '{name}' gave {what}; check that it is a model for embeddings"
+    return MemoryFault(told, code="vector_invalid")
 
 
 class CheckedEmbedder:
@@ -101,5 +119,4 @@ class CheckedEmbedder:
         return vectors
 
     def _invalid(self, what: str) -> MemoryFault:
-        told = f"the embedder '{self.name}' gave {what}; check that it is a model for embeddings"
-        return MemoryFault(told, code="vector_invalid")
+        return _invalid(self.name, what)

@@ -10,7 +10,8 @@ from stretto.errors import MemoryFault
 from stretto.memory.backend.protocol import Backend, Engine
 from stretto.memory.backend.types import Point
 from stretto.memory.item import Kind, MemoryItem, Scope, Source
-from stretto.memory.recollection.encoding import Dense, Encoder, said
+from stretto.memory.meaning import Dense
+from stretto.memory.recollection.encoding import Encoder, said
 from stretto.memory.recollection.episodes import (
     Known,
     episode_item,

@@ -1,13 +1,13 @@
 """What all views of one memory share: its engine, its encoder, and whether they fit together."""
 
 import asyncio
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from langgraph.store.base import Op, Result, TTLConfig
+from langgraph.store.base import TTLConfig
 
 from stretto.errors import MemoryFault
 from stretto.memory.backend.opening import open_backend
@@ -21,6 +21,7 @@ from stretto.memory.recollection.purging import VECTORS
 from stretto.memory.recollection.upkeep import UNDER_WAY
 from stretto.memory.recollection.writing import write
 from stretto.memory.store import QdrantStore
+from stretto.memory.store.preparing import Preparing
 
 REMEDY = "run 'stretto memory reindex' to make all vectors anew"
 
@@ -30,19 +31,19 @@ class CheckedStore(QdrantStore):
 
     def __init__(self, core: "Core") -> None:
         """Keep values in the engine of a memory; as of items, what has expired is not given."""
-        ttl = TTLConfig(omit_expired=True)
-        super().__init__(core.backend, core.encoder.words, core.encoder.embedder, ttl=ttl)
+        super().__init__(core.backend, core.encoder.words, ttl=TTLConfig(omit_expired=True))
         self._core = core
 
-    def batch(self, ops: Iterable[Op]) -> list[Result]:
-        """Do what ``QdrantStore.batch`` does."""
+    def _check(self) -> None:
         self._core.check()
-        return super().batch(ops)
 
-    async def abatch(self, ops: Iterable[Op]) -> list[Result]:
-        """Do what ``QdrantStore.abatch`` does."""
+    async def _ready(self) -> None:
         await self._core.ready()
-        return await super().abatch(ops)
+
+    def _present(self) -> Preparing:
+        # Asked for each batch: compiled graphs hold the store, and the embedder may be another one.
+        encoder = self._core.encoder
+        return Preparing(encoder.words, encoder if encoder.embedder is not None else None, {})
 
 
 class Core:
@@ -145,8 +146,6 @@ class Core:
         if encoder is not self.encoder:
             self.encoder.retired = True
             self.encoder = encoder
-            self.store = CheckedStore(self)
-        self._checked = True
 
     @contextmanager
     def renewing(self) -> Generator[None]:

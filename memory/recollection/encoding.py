@@ -9,13 +9,12 @@ from typing import Any
 from stretto.errors import MemoryFault
 from stretto.memory.backend.types import Point
 from stretto.memory.embeddings import Embedder
+from stretto.memory.embeddings.checked import vectors_of
 from stretto.memory.item import Kind, MemoryItem
 from stretto.memory.lexical import LexicalEncoder, smooth, smooth_dense
+from stretto.memory.meaning import PENDING, Dense
 from stretto.memory.recollection.drafts import content_hash
 
-PENDING = "dense_pending"
-"""The payload's field, 1 where a vector of meaning could not be made yet, else absent."""
-Dense = Sequence[float] | None
 FAILED = "embedder_failed"
 PAUSE_SECONDS = 30.0
 """How long an embedder that failed is left alone."""
@@ -49,17 +48,25 @@ class Encoder:
             MemoryFault: the embedder gives vectors that cannot be kept (``vector_invalid``).
 
         """
-        if self.embedder is None or not texts or time.monotonic() < self._down_until:
+        if self._rests or not texts:
+            return [None] * len(texts)
+        found = await asyncio.to_thread(self.vectors, texts)
+        return [None] * len(texts) if self.retired else found
+
+    def vectors(self, texts: Sequence[str]) -> list[Dense]:
+        """Do what ``meanings`` does, but for looking whether they fit by now; blocks."""
+        if self.embedder is None or self._rests:
             return [None] * len(texts)
         try:
-            found = await asyncio.to_thread(self.embedder.embed, list(texts))
+            return [*vectors_of(self.embedder, list(texts))]
         except Exception as error:
             self.pass_over(error)
             return [None] * len(texts)
-        if len(found) != len(texts):
-            told = f"the embedder gave {len(found)} vectors for {len(texts)} texts"
-            raise MemoryFault(told, code="vector_invalid")
-        return [None] * len(texts) if self.retired else [*found]
+
+    @property
+    def _rests(self) -> bool:
+        """Whether nobody is to be asked for vectors now."""
+        return self.embedder is None or time.monotonic() < self._down_until
 
     def pass_over(self, error: Exception) -> None:
         """Leave an embedder that failed alone for a while: until then words are enough.

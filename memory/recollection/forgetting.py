@@ -8,7 +8,8 @@ from typing import Any
 from stretto.memory.backend.protocol import Backend, Engine
 from stretto.memory.backend.types import Condition, Filter, HasId, Match
 from stretto.memory.item import Kind, MemoryItem, Scope
-from stretto.memory.recollection.encoding import Dense, Encoder, said
+from stretto.memory.meaning import Dense
+from stretto.memory.recollection.encoding import Encoder, said
 from stretto.memory.recollection.episodes import emptied, episode_item, read_episode
 from stretto.memory.recollection.filters import of_scope
 from stretto.memory.recollection.ledger import read_items

@@ -125,7 +125,7 @@ class MemoryStats:
     embedder: str | None
     language: str
     dense_pending: int
-    """Items that are found by their words alone until their vectors can be made."""
+    """Items, and texts of values, found by their words alone until their vectors can be made."""
     spooled: int | None
     """Writes that wait for the server to answer again; None for a part of the memory."""
 

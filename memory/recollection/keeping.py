@@ -105,7 +105,7 @@ class MemoryKeeping(MemoryBase):
         marks = await asyncio.to_thread(marks_of, encoder)
         with core.renewing():
             count = await upkeep.reindex(core.backend, encoder, marks)
-        core.use(encoder)
+            core.use(encoder)
         return count
 
     async def consolidate(

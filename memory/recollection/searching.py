@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from stretto.memory.backend.protocol import Backend
 from stretto.memory.backend.types import Filter, Query, Record, Sparse
 from stretto.memory.calls import answer
-from stretto.memory.recollection.encoding import Dense
+from stretto.memory.meaning import Dense
 from stretto.memory.recollection.question import Question
 
 EPISODES = 64

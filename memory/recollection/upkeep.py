@@ -10,7 +10,8 @@ from typing import Any
 from stretto.memory.backend.protocol import Backend, Engine
 from stretto.memory.backend.types import Filter, Match, MatchAny, Point, Range, Record
 from stretto.memory.item import EVERYTHING, Kind, MemoryItem, Scope
-from stretto.memory.recollection.encoding import PENDING, Encoder
+from stretto.memory.meaning import PENDING, Dense
+from stretto.memory.recollection.encoding import Encoder
 from stretto.memory.recollection.filters import ITEMS, expired, of_scope
 from stretto.memory.recollection.forgetting import rewrite_conversation
 from stretto.memory.recollection.forms import MemoryStats, current_time
@@ -20,6 +21,7 @@ PAGE = 256
 UNDER_WAY = "reindexing"
 """Stands in the metadata while vectors are made anew."""
 VALUES = MatchAny("stretto", ("value", "part"))
+ITEMS_AND_VALUES = MatchAny("stretto", ("item", "value", "part"))
 
 
 async def stats(backend: Backend, encoder: Encoder, scope: Scope) -> MemoryStats:
@@ -27,7 +29,7 @@ async def stats(backend: Backend, encoder: Encoder, scope: Scope) -> MemoryStats
     own = of_scope(scope)
     everything = scope == EVERYTHING
     kinds = await asyncio.wrap_future(backend.facet("kind", Filter(own), len(Kind)))
-    pending = await asyncio.wrap_future(backend.count(Filter((*own, Match(PENDING, 1)))))
+    pending = await asyncio.wrap_future(backend.count(_pending(scope)))
     whole = await asyncio.wrap_future(backend.stats())
     values = backend.count(Filter((Match("stretto", "value"),))) if everything else None
     return MemoryStats(
@@ -55,28 +57,35 @@ async def sweep(backend: Backend, encoder: Encoder, scope: Scope) -> int:
     return count
 
 
+def _pending(scope: Scope) -> Filter:
+    """Give the filter of what waits for its vector of a scope; values are of everybody's."""
+    own = (ITEMS_AND_VALUES,) if scope == EVERYTHING else of_scope(scope)
+    return Filter((*own, Match(PENDING, 1)))
+
+
 async def _make_pending(backend: Backend, encoder: Encoder, scope: Scope) -> None:
-    waiting = Filter((*of_scope(scope), Match(PENDING, 1)))
     while True:
-        records, _ = await asyncio.wrap_future(backend.scroll(waiting, PAGE))
-        items = [MemoryItem.from_payload(record.payload) for record in records]
-        if not items or not await _renew(backend, encoder, items):
-            return
+        records, _ = await asyncio.wrap_future(backend.scroll(_pending(scope), PAGE))
+        values = [record for record in records if record.payload["stretto"] != "item"]
+        others = [record for record in records if record.payload["stretto"] == "item"]
+        await _renew(backend, encoder, [MemoryItem.from_payload(each.payload) for each in others])
+        await _renew_values(backend, encoder, values)
+        if not records or await _still_pending(backend, records):
+            return  # there is nothing more, or vectors of meaning still cannot be made
 
 
-async def _renew(backend: Backend, encoder: Encoder, items: Sequence[MemoryItem]) -> bool:
-    """Store items with new vectors; False when vectors of meaning still cannot be made."""
+async def _renew(backend: Backend, encoder: Encoder, items: Sequence[MemoryItem]) -> None:
+    """Store items with new vectors."""
     for episode in {i.episode_id for i in items if i.kind == Kind.MESSAGE and i.episode_id}:
         await rewrite_conversation(backend, encoder, episode)
     waiting = await _still_pending(backend, items)
     alone = [item for item in items if item.id in waiting]  # also turns that no episode counts
     parts = {e.id: await _parts(backend, e.id) for e in alone if e.kind == Kind.EPISODE}
     await renew(backend, await encode(encoder, alone, parts))
-    return not await _still_pending(backend, items)
 
 
-async def _still_pending(backend: Backend, items: Sequence[MemoryItem]) -> set[str]:
-    found = await asyncio.wrap_future(backend.retrieve([item.id for item in items]))
+async def _still_pending(backend: Backend, those: Sequence[MemoryItem | Record]) -> set[str]:
+    found = await asyncio.wrap_future(backend.retrieve([each.id for each in those]))
     return {record.id for record in found if record.payload.get(PENDING)}
 
 
@@ -151,13 +160,18 @@ async def _reindex_values(backend: Backend, encoder: Encoder) -> None:
 async def _renew_values(backend: Backend, encoder: Encoder, records: Sequence[Record]) -> None:
     texted = [record for record in records if record.payload.get("text")]
     dense = await encoder.meanings([record.payload["text"] for record in texted])
-    points: list[Point] = []
-    for record, vector in zip(texted, dense, strict=True):
-        value = record.payload["stretto"] == "value"
-        lex = encoder.words.encode(record.payload["text"]) if value else None
-        whole = None if record.payload.get("parts") else vector
-        points.append(Point(record.id, record.payload, lex, None, whole))
-    await renew(backend, points)
+    pairs = zip(texted, dense, strict=True)
+    await renew(backend, [_value_point(encoder, record, vector) for record, vector in pairs])
+
+
+def _value_point(encoder: Encoder, record: Record, dense: Dense) -> Point:
+    """Make the point of a value, which has words, or of a part of one, which has none."""
+    payload = {name: held for name, held in record.payload.items() if name != PENDING}
+    lex = encoder.words.encode(payload["text"]) if payload["stretto"] == "value" else None
+    if payload.get("parts"):
+        return Point(record.id, payload, lex, None, None)
+    waits = encoder.embedder is not None and dense is None
+    return Point(record.id, payload | ({PENDING: 1} if waits else {}), lex, None, dense)
 
 
 async def renew(backend: Backend, points: Sequence[Point]) -> None:

@@ -7,7 +7,8 @@ from functools import partial
 from stretto.memory.backend.protocol import Backend, Engine
 from stretto.memory.backend.types import Point
 from stretto.memory.item import MemoryItem
-from stretto.memory.recollection.encoding import Dense, Encoder, said
+from stretto.memory.meaning import Dense
+from stretto.memory.recollection.encoding import Encoder, said
 from stretto.memory.recollection.ledger import Ledger
 
 TOGETHER = 256

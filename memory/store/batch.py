@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from langgraph.store.base import GetOp, ListNamespacesOp, Result
 
 from stretto.memory.backend.protocol import Engine
 from stretto.memory.backend.types import Condition, Filter, Match, Point, Range, Record
+from stretto.memory.meaning import Meaning
 from stretto.memory.store import paths
 from stretto.memory.store.finding import find
 from stretto.memory.store.search import VALUES, Found, Search, unexpired
@@ -67,6 +68,8 @@ class Batch:
 
     clock: Clock
     omit_expired: bool
+    meaning: Meaning | None = None
+    """What made its vectors of meaning."""
     gets: dict[int, Get] = field(default_factory=dict[int, Get])
     searches: dict[int, Search] = field(default_factory=dict[int, Search])
     lists: dict[int, ListNamespacesOp] = field(default_factory=dict[int, ListNamespacesOp])
@@ -84,6 +87,8 @@ class Batch:
     def run(self, engine: Engine) -> None:
         """Do everything; the engine is ours alone meanwhile."""
         self.now = time.time()
+        if self.meaning is not None and self.meaning.retired:
+            self._leave_meaning_out()
         if self.clock.is_time_to_sweep(self.now):
             sweep(engine)
         ids = dict.fromkeys([*(get.id for get in self.gets.values()), *self.puts])
@@ -108,6 +113,13 @@ class Batch:
         for position, listed in self._listed.items():
             results[position] = listed
         return results
+
+    def _leave_meaning_out(self) -> None:
+        """Do without vectors that were made otherwise than all that are there by now."""
+        for id, put in self.puts.items():
+            self.puts[id] = replace(put, dense=(None,) * len(put.dense))
+        for position, search in self.searches.items():
+            self.searches[position] = search.meaning(None)
 
     def _is_there(self, record: Record) -> bool:
         expires_at = record.payload.get("expires_at")

@@ -9,7 +9,7 @@ from typing import Any, cast
 from langchain_core.embeddings import Embeddings
 from langgraph.store.base import ensure_embeddings
 
-from stretto.errors import ConfigurationError, MemoryFault
+from stretto.errors import ConfigurationError
 from stretto.memory.embeddings import Embedder, open_embedder
 
 Vectors = list[list[float]]
@@ -28,14 +28,7 @@ class Borrowed:
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Give one vector for each text."""
-        vectors = self._embeddings.embed_documents(list(texts))
-        if len(vectors) != len(texts):
-            raise MemoryFault(
-                f"the embedder '{self.name}' gave {len(vectors)} vectors for {len(texts)} texts; "
-                "check that it is a model for embeddings",
-                code="vector_invalid",
-            )
-        return vectors
+        return self._embeddings.embed_documents(list(texts))
 
 
 def embedder_of(embedder: Embedder | None, index: Mapping[str, Any]) -> Embedder | None:

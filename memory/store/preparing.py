@@ -16,8 +16,8 @@ from langgraph.store.base import (
 )
 
 from stretto.errors import ConfigurationError, InputInvalid
-from stretto.memory.embeddings import Embedder
 from stretto.memory.lexical import LexicalEncoder
+from stretto.memory.meaning import Meaning
 from stretto.memory.store.batch import Batch, Clock, Get
 from stretto.memory.store.filters import check, mirrored
 from stretto.memory.store.search import Search, Using, Vector
@@ -45,14 +45,14 @@ class Preparing:
     def __init__(
         self,
         encoder: LexicalEncoder,
-        embedder: Embedder | None,
+        meaning: Meaning | None,
         index: Mapping[str, Any],
     ) -> None:
         """Prepare with these vectors and settings.
 
         Args:
             encoder: turns text into BM25 vectors.
-            embedder: turns text into vectors of meaning; None for none.
+            meaning: turns text into vectors of meaning; None for none.
             index: a ``StoreIndex``, of which ``embed`` was seen to.
 
         Raises:
@@ -60,10 +60,10 @@ class Preparing:
 
         """
         self._encoder = encoder
-        self._embedder = embedder
+        self._meaning = meaning
         self._fields = tuple(index.get("fields") or (WHOLE,))
-        retrieval = index.get("retrieval") or ("hybrid" if embedder else "lexical")
-        self._kinds = _checked(retrieval, embedder)
+        retrieval = index.get("retrieval") or ("hybrid" if meaning else "lexical")
+        self._kinds = _checked(retrieval, meaning)
 
     def batch(self, ops: Iterable[Op], clock: Clock, omit_expired: bool) -> Batch:
         """Check operations, and make one batch of them; vectors of meaning are still missing.
@@ -73,7 +73,7 @@ class Preparing:
             InputInvalid: anything else about an operation is wrong.
 
         """
-        batch = Batch(clock, omit_expired)
+        batch = Batch(clock, omit_expired, self._meaning)
         for op in ops:
             validate_op_namespace(op)
             self._add(batch, op)
@@ -88,18 +88,17 @@ class Preparing:
         )
 
     def embed(self, batch: Batch) -> None:
-        """Add the vectors of meaning; this may take long."""
-        if self._embedder is None or not self.needs_embedding(batch):
+        """Add the vectors of meaning, as far as they can be made; this may take long."""
+        if self._meaning is None or not self.needs_embedding(batch):
             return
         asked = {position: s for position, s in batch.searches.items() if s.op.query}
         texts = dict.fromkeys(text for put in batch.puts.values() for text in put.texts)
         texts |= dict.fromkeys(str(search.op.query) for search in asked.values())
-        vectors = dict(zip(texts, self._embedder.embed(list(texts)), strict=True))
+        vectors = dict(zip(texts, self._meaning.vectors(list(texts)), strict=True))
         for id, put in batch.puts.items():
             batch.puts[id] = replace(put, dense=tuple(vectors[text] for text in put.texts))
         for position, search in asked.items():
-            meaning: dict[Using, Vector] = {"dense": vectors[str(search.op.query)]}
-            batch.searches[position] = replace(search, vectors={**search.vectors, **meaning})
+            batch.searches[position] = search.meaning(vectors[str(search.op.query)])
 
     def _add(self, batch: Batch, op: Op) -> None:
         match op:
@@ -144,12 +143,12 @@ class Preparing:
         return Put(id, namespace, key, value_json, mirrored(op.value), op.ttl, texts, lex)
 
 
-def _checked(retrieval: Any, embedder: Embedder | None) -> tuple[Using, ...]:
+def _checked(retrieval: Any, meaning: Meaning | None) -> tuple[Using, ...]:
     if retrieval not in KINDS:
         raise ConfigurationError(
             f"a store cannot retrieve by {retrieval!r}; use one of {', '.join(KINDS)}"
         )
-    if embedder is None and retrieval != "lexical":
+    if meaning is None and retrieval != "lexical":
         raise ConfigurationError(
             f"{retrieval} retrieval needs an embedder; name one, or leave it out"
         )

@@ -1,7 +1,7 @@
 """One search: what is asked for, and how the engine is asked."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 from langgraph.store.base import SearchOp
@@ -15,6 +15,7 @@ from stretto.memory.backend.types import (
     Record,
     Sparse,
 )
+from stretto.memory.meaning import Dense
 from stretto.memory.store.filters import fits, pushed
 from stretto.memory.store.paths import join
 from stretto.memory.store.values import PART, VALUE, value_of
@@ -44,6 +45,13 @@ class Search:
     def keeps(self, record: Record) -> bool:
         """Say whether the filter takes a value, exactly."""
         return not self.op.filter or fits(value_of(record), self.op.filter)
+
+    def meaning(self, dense: Dense) -> "Search":
+        """Give the same with this vector of meaning; without one words count for all of it."""
+        vectors: dict[Using, Vector] = {u: v for u, v in self.vectors.items() if u != "dense"}
+        if dense is not None:
+            return replace(self, vectors={**vectors, "dense": dense})
+        return replace(self, vectors=vectors, kinds=tuple(u for u in self.kinds if u != "dense"))
 
     def filter(self, kind: Condition, now: float | None, *more: Condition) -> Filter:
         """Give what the engine is asked for; what expired by ``now`` is left out, unless None."""

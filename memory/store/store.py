@@ -10,6 +10,7 @@ from langgraph.store.base import BaseStore, IndexConfig, Op, Result, TTLConfig
 from stretto.memory.backend.protocol import Backend
 from stretto.memory.embeddings import Embedder
 from stretto.memory.lexical import LexicalEncoder
+from stretto.memory.meaning import Always
 from stretto.memory.store.batch import Batch, Clock, sweep
 from stretto.memory.store.embedding import embedder_of
 from stretto.memory.store.preparing import Preparing, StoreIndex
@@ -55,9 +56,9 @@ class QdrantStore(BaseStore):
         self._clock = Clock(None if interval is None else interval * MINUTE)
         self._backend = backend
         settings = cast("Mapping[str, Any]", index or {})
-        self._preparing = Preparing(
-            encoder or LexicalEncoder(), embedder_of(embedder, settings), settings
-        )
+        found = embedder_of(embedder, settings)
+        meaning = Always(found) if found is not None else None
+        self._preparing = Preparing(encoder or LexicalEncoder(), meaning, settings)
 
     def batch(self, ops: Iterable[Op]) -> list[Result]:
         """Do all of ``ops`` as one, and give their results in order.
@@ -71,17 +72,21 @@ class QdrantStore(BaseStore):
             MemoryFault: the memory cannot be used; its message says why and what to do.
 
         """
-        batch = self._batch(ops)
-        self._preparing.embed(batch)
+        self._check()
+        preparing = self._present()
+        batch = self._batch(preparing, ops)
+        preparing.embed(batch)
         if batch.size:
             self._backend.atomic(batch.run).result()
         return batch.results()
 
     async def abatch(self, ops: Iterable[Op]) -> list[Result]:
         """Do what ``batch`` does, without blocking the event loop."""
-        batch = self._batch(ops)
-        if self._preparing.needs_embedding(batch):
-            await asyncio.to_thread(self._preparing.embed, batch)
+        await self._ready()
+        preparing = self._present()
+        batch = self._batch(preparing, ops)
+        if preparing.needs_embedding(batch):
+            await asyncio.to_thread(preparing.embed, batch)
         if batch.size:
             await asyncio.wrap_future(self._backend.atomic(batch.run))
         return batch.results()
@@ -94,9 +99,19 @@ class QdrantStore(BaseStore):
         """Do what ``sweep_ttl`` does, without blocking the event loop."""
         return await asyncio.wrap_future(self._backend.atomic(sweep))
 
-    def _batch(self, ops: Iterable[Op]) -> Batch:
+    def _check(self) -> None:
+        """Check what is to be checked before a batch, which is nothing here."""
+
+    async def _ready(self) -> None:
+        """Do what ``_check`` does, without blocking the event loop."""
+
+    def _present(self) -> Preparing:
+        """Give what makes a batch now."""
+        return self._preparing
+
+    def _batch(self, preparing: Preparing, ops: Iterable[Op]) -> Batch:
         omit_expired = (self.ttl_config or {}).get("omit_expired", False)
-        return self._preparing.batch(ops, self._clock, omit_expired)
+        return preparing.batch(ops, self._clock, omit_expired)
 
     def close(self) -> None:
         """Close the backend, for everything that uses it."""

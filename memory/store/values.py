@@ -11,6 +11,7 @@ from langgraph.store.base import Item, PutOp, SearchItem
 
 from stretto.errors import InputInvalid
 from stretto.memory.backend.types import Point, Record, Sparse
+from stretto.memory.meaning import PENDING, Dense
 from stretto.memory.store.filters import MIRROR
 from stretto.memory.store.paths import Namespace, join, prefixes, split, suffixes
 
@@ -35,8 +36,8 @@ class Put:
     """Minutes."""
     texts: tuple[str, ...] = ()
     lex: Sparse | None = None
-    dense: tuple[Sequence[float], ...] = ()
-    """One vector for each text, or none."""
+    dense: tuple[Dense, ...] = ()
+    """One for each text, or nothing where none is to have any."""
 
 
 def id_of(namespace: Namespace, key: str) -> str:
@@ -109,17 +110,26 @@ def points_of(
     if put.texts:
         payload["text"] = "\n".join(put.texts)
     if len(put.dense) < 2:
-        dense = put.dense[0] if put.dense else None
-        return [Point(put.id, payload, put.lex, None, dense)]
+        payload |= _waiting(put.dense)
+        return [Point(put.id, payload, put.lex, None, put.dense[0] if put.dense else None)]
     payload["parts"] = len(put.dense)
     parts = zip(part_ids(put.id, len(put.dense)), put.texts, put.dense, strict=True)
     return [
         Point(put.id, payload, put.lex, None, None),
         *(
-            Point(id, shared | {"stretto": PART, "parent": put.id, "text": text}, None, None, dense)
+            Point(id, shared | _part(put, text) | _waiting([dense]), None, None, dense)
             for id, text, dense in parts
         ),
     ]
+
+
+def _part(put: Put, text: str) -> dict[str, Any]:
+    return {"stretto": PART, "parent": put.id, "text": text}
+
+
+def _waiting(dense: Sequence[Dense]) -> dict[str, Any]:
+    """Mark a point whose vector could not be made, so that it is made later."""
+    return {PENDING: 1} if None in dense else {}
 
 
 def value_of(record: Record) -> dict[str, Any]:

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,9 @@ from typing import Any
 import pytest
 
 from stretto.errors import MemoryFault
-from stretto.memory.backend.edge import EdgeBackend
 from stretto.memory.recollection import Memory, NewItem, RunMemory, Turn
 from tests.fakes.embedders import WordEmbedder
+from tests.memory.recollection.vectors import Same, Slow, dense
 
 TALK = [Turn("ann", "my boots are yellow"), Turn("bot", "where from"), Turn("ann", "bergen")]
 ROOT = Path(__file__).parents[3]
@@ -53,21 +52,6 @@ class WrongEmbedder(WordEmbedder):
         if self.calls > 1:
             raise MemoryFault("it is away", code="embedder_failed")
         return super().embed(texts)
-
-
-async def dense(folder: Path) -> dict[str, list[float] | None]:
-    """Give the vectors of meaning of everything in a folder, by what it says."""
-    backend = EdgeBackend(folder)
-    try:
-        records, _ = await asyncio.wrap_future(backend.scroll(None, 1000, with_vectors=True))
-        texts = {each.payload["text"]: each.vectors for each in records}
-        vectors = {text: held.dense if held else None for text, held in texts.items()}
-        return {
-            text: None if vector is None else [round(each, 4) for each in vector]
-            for text, vector in vectors.items()
-        }
-    finally:
-        await asyncio.to_thread(backend.close)
 
 
 async def fill(memory: Memory) -> None:
@@ -194,37 +178,11 @@ async def test_a_turn_of_nobodys_conversation_does_not_keep_others_from_their_ve
         assert (await memory.stats()).dense_pending == 0
 
 
-class Slow(WordEmbedder):
-    """Answers when it is let."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.may, self.asked = threading.Event(), threading.Event()
-        self.may.set()
-
-    def embed(self, texts: Sequence[str]) -> list[list[float]]:
-        self.asked.set()
-        assert self.may.wait(60)
-        return super().embed(texts)
-
-
-class Same(WordEmbedder):
-    """Another embedder, whose vectors are as long."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.fingerprint = "same"
-
-    def embed(self, texts: Sequence[str]) -> list[list[float]]:
-        return [[1.0] + [0.0] * (self.dims - 1) for _ in texts]
-
-
 async def test_what_was_being_remembered_meanwhile_gets_the_new_vectors(tmp_path: Path) -> None:
     slow = Slow()
     async with Memory(tmp_path, embedder=slow) as memory:
         await memory.remember("a bicycle")
-        slow.may.clear()
-        slow.asked.clear()
+        slow.hold()
         writing = asyncio.create_task(memory.remember("a boat"))
         try:
             assert await asyncio.to_thread(slow.asked.wait, 60)

@@ -428,6 +428,21 @@ def test_an_embedder_that_gives_too_few_vectors_is_named(opened: Opener) -> None
     assert fault.value.code == "vector_invalid"
 
 
+@pytest.mark.parametrize("given", [0, 2])
+def test_any_embedder_that_gives_another_number_of_vectors_is_named(
+    opened: Opener, given: int
+) -> None:
+    class Odd(Letters):
+        def embed(self, texts: Sequence[str]) -> list[list[float]]:
+            return super().embed(["tea"] * given)
+
+    store = opened(embedder=Odd())
+    for call in (lambda: store.put(NOTES, "k", {"text": "tea"}), lambda: keys(store, query="tea")):
+        with pytest.raises(MemoryFault, match=f"'letters' gave {given} vectors for 1 texts") as f:
+            call()
+        assert f.value.code == "vector_invalid"
+
+
 def test_an_embedder_that_fails_fails_the_batch_and_nothing_is_written(opened: Opener) -> None:
     def broken(texts: Sequence[str]) -> list[list[float]]:
         raise ConnectionError("no model today")
