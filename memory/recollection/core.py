@@ -15,15 +15,13 @@ from stretto.memory.backend.protocol import Backend
 from stretto.memory.embeddings import Embedder, open_embedder
 from stretto.memory.item import MemoryItem
 from stretto.memory.lexical import LexicalEncoder
+from stretto.memory.marks import check_marks, marks_of
 from stretto.memory.recollection.deferring import defer, is_away, settle
 from stretto.memory.recollection.encoding import Encoder
 from stretto.memory.recollection.purging import VECTORS
-from stretto.memory.recollection.upkeep import UNDER_WAY
 from stretto.memory.recollection.writing import write
 from stretto.memory.store import QdrantStore
 from stretto.memory.store.preparing import Preparing
-
-REMEDY = "run 'stretto memory reindex' to make all vectors anew"
 
 
 class CheckedStore(QdrantStore):
@@ -111,31 +109,13 @@ class Core:
                 self._check()
 
     def _check(self) -> None:
-        held = self.backend.metadata().result()
-        if held.get(UNDER_WAY):
-            told = f"the vectors of {self.folder} are only partly made; {REMEDY}"
-            raise MemoryFault(told, code="embedder_mismatch")
-        marks: dict[str, Any] = {"language": self.encoder.words.language}
+        encoder, marks = self.encoder, {"language": self.encoder.words.language}
         try:
-            marks = marks_of(self.encoder)
+            marks = marks_of(encoder.words, encoder.embedder)
         except MemoryFault as fault:  # who cannot be asked is asked later; words do until then
-            self.encoder.pass_over(fault)
-        for name, mark in marks.items():
-            if held.get(name, mark) != mark:
-                told = (
-                    f"the memory in {self.folder} was made with {name} {_named(held[name])}, not "
-                    f"{_named(mark)}; set it as it was, or {REMEDY}"
-                )
-                raise MemoryFault(told, code="embedder_mismatch")
-        self._keep({name: mark for name, mark in marks.items() if name not in held})
+            encoder.pass_over(fault)
+        check_marks(self.backend, self.folder, marks, encoder.embedder)
         self._checked = "embedder" in marks
-
-    def _keep(self, marks: dict[str, Any]) -> None:
-        """Note how the vectors of a new memory are made, and let it have some of meaning."""
-        if (embedder := self.encoder.embedder) is not None and "embedder" in marks:
-            self.backend.rebuild(None, embedder.dims, marks).result()
-        elif marks:
-            self.backend.set_metadata(marks).result()
 
     def encoder_of(self, embedder: str | Embedder | None) -> Encoder:
         """Give an encoder with another embedder."""
@@ -166,13 +146,3 @@ class Core:
         """Finish what was asked for and let others open the memory."""
         self._checked = False
         await asyncio.to_thread(self.backend.close)
-
-
-def marks_of(encoder: Encoder) -> dict[str, Any]:
-    """Tell how vectors are made, as it is kept beside them."""
-    mark = encoder.embedder.fingerprint if encoder.embedder else None
-    return {"embedder": mark, "language": encoder.words.language}
-
-
-def _named(mark: Any) -> str:
-    return "none" if mark is None else f"'{mark}'"

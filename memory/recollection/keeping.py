@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from stretto.errors import MemoryFault
 from stretto.memory.item import Scope
+from stretto.memory.marks import marks_of
 from stretto.memory.recollection import consolidation, forgetting, purging, transfer, upkeep
 from stretto.memory.recollection.base import MemoryBase
 from stretto.memory.recollection.checks import check_number, check_several, id_of
 from stretto.memory.recollection.consolidation import Consolidation, Contradict, Summarize
-from stretto.memory.recollection.core import marks_of
 from stretto.memory.recollection.drafts import check_name
 from stretto.memory.recollection.forms import MemoryStats, current_time
 from stretto.memory.recollection.receipts import Receipt, keep_receipt
@@ -102,7 +102,7 @@ class MemoryKeeping(MemoryBase):
         """Make all vectors anew, by another embedder if one is given, and count the items."""
         core = self._core
         encoder = core.encoder if embedder is None else core.encoder_of(embedder)
-        marks = await asyncio.to_thread(marks_of, encoder)
+        marks = await asyncio.to_thread(marks_of, encoder.words, encoder.embedder)
         with core.renewing():
             count = await upkeep.reindex(core.backend, encoder, marks)
             core.use(encoder)

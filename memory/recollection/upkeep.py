@@ -10,6 +10,7 @@ from typing import Any
 from stretto.memory.backend.protocol import Backend, Engine
 from stretto.memory.backend.types import Filter, Match, MatchAny, Point, Range, Record
 from stretto.memory.item import EVERYTHING, Kind, MemoryItem, Scope
+from stretto.memory.marks import UNDER_WAY, Marks
 from stretto.memory.meaning import PENDING, Dense
 from stretto.memory.recollection.encoding import Encoder
 from stretto.memory.recollection.filters import ITEMS, expired, of_scope
@@ -18,8 +19,6 @@ from stretto.memory.recollection.forms import MemoryStats, current_time
 from stretto.memory.recollection.transfer import encode, parts_of
 
 PAGE = 256
-UNDER_WAY = "reindexing"
-"""Stands in the metadata while vectors are made anew."""
 VALUES = MatchAny("stretto", ("value", "part"))
 ITEMS_AND_VALUES = MatchAny("stretto", ("item", "value", "part"))
 
@@ -96,7 +95,7 @@ async def _parts(backend: Backend, episode: str) -> list[str]:
     return parts_of(items).get(episode, [])
 
 
-async def reindex(backend: Backend, encoder: Encoder, marks: dict[str, Any]) -> int:
+async def reindex(backend: Backend, encoder: Encoder, marks: Marks) -> int:
     """Make all vectors anew, and count the items.
 
     Args:

@@ -129,7 +129,7 @@ def _part(put: Put, text: str) -> dict[str, Any]:
 
 def _waiting(dense: Sequence[Dense]) -> dict[str, Any]:
     """Mark a point whose vector could not be made, so that it is made later."""
-    return {PENDING: 1} if None in dense else {}
+    return {PENDING: 1} if any(each is None for each in dense) else {}
 
 
 def value_of(record: Record) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from stretto.memory.backend.opening import open_backend
 from stretto.memory.backend.types import Point
 from stretto.memory.item import MemoryItem, Scope
 from stretto.memory.lexical import LexicalEncoder
+from stretto.memory.recollection import Memory
 from stretto.memory.store import QdrantStore, open_store
 from tests.memory.store.stores import Letters
 
@@ -161,6 +162,56 @@ async def test_an_opened_store_takes_its_embedder_along(tmp_path: Path) -> None:
         await store.aput(("words",), "k", {"text": "tea"})
         found = await store.asearch((), query="eat")
         assert (found[0].score or 0) > 0.3
+
+
+class Others(Letters):
+    fingerprint = "letters-2"
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"embedder": Others()}, "embedder 'letters-1', not 'letters-2'"),
+        ({"embedder": None}, "embedder 'letters-1', not none"),
+        ({"embedder": None, "index": {"embed": Letters().embed, "dims": 8}}, "not 'Embeddings"),
+        ({"language": "german"}, "language 'english', not 'german'"),
+    ],
+    ids=["as long", "none", "shorter", "language"],
+)
+async def test_what_made_the_vectors_of_a_store_is_not_changed_silently(
+    tmp_path: Path, changed: dict[str, Any], told: str
+) -> None:
+    for _ in range(2):
+        with open_store(tmp_path, embedder=Letters()) as store:
+            store.put(("words",), "k", {"text": "tea"})
+    given: dict[str, Any] = {"embedder": Letters(), **changed}
+    async with open_store(tmp_path, **given) as store:
+        with pytest.raises(MemoryFault, match=told) as fault:
+            store.put(("words",), "other", {"text": "tea"})
+        assert fault.value.code == "embedder_mismatch"
+        with pytest.raises(MemoryFault, match=told):
+            await store.asearch((), query="tea")
+    with open_store(tmp_path, embedder=Letters()) as store:
+        assert [item.key for item in store.search((), query="tea")] == ["k"]
+
+
+def test_a_store_and_a_memory_of_one_folder_have_one_embedder(tmp_path: Path) -> None:
+    with open_store(tmp_path, embedder=Letters()) as store:
+        store.put(("words",), "k", {"text": "tea"})
+
+    async def ask(embedder: Letters) -> int:
+        async with Memory(tmp_path, embedder=embedder) as memory:
+            return len(await memory.store.asearch((), query="tea"))
+
+    assert asyncio.run(ask(Letters())) == 1
+    with pytest.raises(MemoryFault, match="letters-2"):
+        asyncio.run(ask(Others()))
+
+
+def test_many_first_calls_check_a_store_once(tmp_path: Path) -> None:
+    with open_store(tmp_path, embedder=Letters()) as store, ThreadPoolExecutor(NODES) as threads:
+        list(threads.map(store.batch, map(asked, range(NODES))))
+        check_that_nothing_is_lost(store, 1)
 
 
 def test_what_memory_remembers_is_no_value_of_the_store(tmp_path: Path) -> None:
