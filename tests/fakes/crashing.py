@@ -208,6 +208,8 @@ class Worker:
         self._journal.write("start", path, *(f"{scope}/{n}".lstrip("/") for n in task.inputs))
         if path == self._order.kill_in:
             _die()
+        if task.attempt <= task.params.get("fails", 0):
+            raise ConnectionError("unplugged")
         await asyncio.sleep(task.params.get("seconds", 0))
         while task.params.get("wait_for") and not Path(task.params["wait_for"]).exists():
             await asyncio.sleep(0.005)

@@ -15,6 +15,10 @@ from stretto.graphs.runtime import RunScope
 from stretto.graphs.spec import Workflow
 
 FIGURES = ("input_tokens", "output_tokens", "calls", "usd")
+OVER = frozenset({"workflow_completed", "workflow_failed"})
+"""Endings after which only a person lets a run go on, by retrying it."""
+UNBOUNDED = "on_failure/"
+"""In the path of steps for which the limits of the run do not hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,10 @@ class Earlier:
     """The limits that a person gave in place of the workflow's."""
     answers: Mapping[str, Any]
     """What people answered since the run last waited, by question."""
+    seconds: float = 0.0
+    """How much of the workflow's time is used up; who retries a run gives it all of it anew."""
+    retries: int = 0
+    """How many of its ``max_total_retries`` are, likewise."""
 
 
 def look_back(
@@ -54,10 +62,19 @@ def look_back(
             told = _usage(spent)  # with what a wait before cut short, which no other event tells
         if event.event == "budget_raised":
             raised = {**(raised or {}), **{k: v for k, v in event.data.items() if k in LIMITS}}
+    latest = _since_asked_for(events)
+    retries = sum(e.event == "agent_retry" and UNBOUNDED not in (e.step or "") for e in latest)
     kept = _usage(recorded or {})
     # Calls that a wait cut short are in the row alone, calls before a crash in the events alone.
     usage = Usage(**{name: max(getattr(told, name), getattr(kept, name)) for name in FIGURES})
-    return Earlier(fold(events, workflow), usage, raised, answers)
+    seconds = fold(latest).total_execution_time
+    return Earlier(fold(events, workflow), usage, raised, answers, seconds, retries)
+
+
+def _since_asked_for(events: Sequence[RunEvent]) -> Sequence[RunEvent]:
+    """Leave out what happened before a person asked for the run, or for the last retry of it."""
+    over = (place for place in range(len(events), 0, -1) if events[place - 1].event in OVER)
+    return events[next(over, 0) :]
 
 
 def _usage(figures: Mapping[str, Any]) -> Usage:
@@ -78,7 +95,7 @@ def answers_in(entry: Any, questions: Sequence[Mapping[str, Any]]) -> dict[str, 
 def take_over(
     scope: RunScope, earlier: Earlier, entry: Any, questions: Sequence[Mapping[str, Any]]
 ) -> Any:
-    """Let a run go on with what it has spent and may spend, and with what people answered.
+    """Let a run go on with what it has used up and may spend, and with what people answered.
 
     Args:
         scope: the run.
@@ -93,6 +110,10 @@ def take_over(
 
     """
     scope.usage.add(earlier.usage)
+    if scope.deadline is not None:
+        scope.deadline -= earlier.seconds
+    if scope.retries_left is not None:
+        scope.retries_left = max(scope.retries_left - earlier.retries, 0)
     scope.budget = raised_before(earlier.raised, scope.budget)
     answers = _resume(entry)
     for question in questions if is_mapping(answers) else ():

@@ -101,8 +101,8 @@ class Execution:
         scope.priority = PRIORITIES.index(row.priority)
         scope.remaining = await self._remaining()
         if flow.timeout is not None:
-            # The time that the run waited, or was crashed, does not count.
-            scope.deadline = asyncio.get_running_loop().time() + flow.timeout - self.before
+            # The time that the run waited, or was crashed, does not count: see ``take_over``.
+            scope.deadline = asyncio.get_running_loop().time() + flow.timeout
         facts: dict[str, Any] = {"workflow": flow.name, "name": flow.name, "version": flow.version}
         facts["attempt"] = attempt
         if earlier is None:
