@@ -73,3 +73,15 @@ def test_a_completed_run_is_retried_from_a_step(stretto: Command) -> None:
     events = [json.loads(line) for line in again.stdout.splitlines()]
     assert [e["step"] for e in events if e["event"] == "agent_started"] == ["told"]
     assert (again.returncode, events[-1]["event"]) == (0, "workflow_completed")
+
+
+def test_what_ran_because_a_run_failed_is_shown(stretto: Command, project: Path) -> None:
+    (project / "tell_it.yaml").write_text(
+        "name: tell_it\nsteps: [{id: weak, agent: picky}]\non_failure: [{id: tell, agent: echo}]\n"
+    )
+    stretto("run", "tell_it.yaml", "--run-id", "o1")
+    (row,) = [line for line in stretto("runs", "show", "o1").stdout.splitlines() if "on_f" in line]
+    assert row.split()[0] == "✓"
+    status = json.loads(stretto("runs", "show", "o1", "--json").stdout)["status"]
+    states = {step["id"]: step["state"] for step in status["steps"]}
+    assert states == {"weak": "failed", "on_failure": "completed"}

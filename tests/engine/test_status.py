@@ -257,3 +257,56 @@ def test_a_run_that_is_cancelled_after_its_process_died_was_active_until_its_las
     assert fold(story(*dead), FLOW).total_execution_time == 2.0
     alive: list[Line] = [*dead[:2], (60.0, "workflow_cancelled", None, {"errors": []})]
     assert fold(story(*alive), FLOW).total_execution_time == 60.0
+
+
+def aftermath(*lines: Line) -> dict[str, str]:
+    status = fold(story(BEGIN, completed(11.0, "fetch"), *lines), FLOW)
+    return {step.id: step.state for step in status.steps[4:]}
+
+
+FAILED: Line = (90.0, "workflow_failed", None, {})
+COMPLETED: Line = (90.0, "workflow_completed", None, {})
+BROKE: Line = (20.0, "agent_error", "on_failure/tell", {"code": "x", "message": "boom"})
+TOLD = completed(20.0, "on_failure/tell")
+
+
+def test_what_runs_because_a_run_failed_is_shown_as_it_went() -> None:
+    left_out: Line = (21.0, "agent_skipped", "on_failure/log", {"state": "not_run"})
+    stood_in = completed(30.0, "fallback/a")
+    lost: Line = (30.0, "agent_error", "fallback/a", {"code": "x", "message": "boom"})
+    assert aftermath(FAILED) == {}
+    assert aftermath(started(20.0, "on_failure/tell")) == {"on_failure": "running"}
+    assert aftermath(TOLD, FAILED) == {"on_failure": "completed"}
+    assert aftermath(BROKE, left_out, FAILED) == {"on_failure": "failed"}
+    assert aftermath(TOLD, started(30.0, "fallback/a")) == {
+        "on_failure": "completed",
+        "fallback": "running",
+    }
+    assert aftermath(BROKE, stood_in, COMPLETED) == {
+        "on_failure": "failed",
+        "fallback": "completed",
+    }
+    assert aftermath(TOLD, lost, FAILED) == {"on_failure": "completed", "fallback": "failed"}
+    # What failed inside a fallback that succeeded was made up for there.
+    assert aftermath(lost, completed(31.0, "fallback/b"), COMPLETED) == {"fallback": "completed"}
+
+
+def test_what_ran_because_a_run_failed_is_no_part_of_its_retry() -> None:
+    resumed: Line = (100.0, "workflow_resumed", None, {})
+    again: Line = (190.0, "workflow_completed", None, {})
+    assert aftermath(TOLD, FAILED, resumed, again) == {}
+    failed: Line = (190.0, "workflow_failed", None, {})
+    assert aftermath(TOLD, FAILED, resumed, failed) == {}
+    # A wait inside of it is no end.
+    ask = {"interrupts": [{"id": "i", "step": "on_failure/ok", "value": "ok?"}]}
+    waiting: Line = (22.0, "workflow_waiting", None, ask)
+    assert aftermath(TOLD, waiting, resumed, completed(101.0, "on_failure/ok"), FAILED) == {
+        "on_failure": "completed"
+    }
+
+
+def test_a_step_of_the_workflow_may_be_called_fallback() -> None:
+    named = Workflow.from_dict({"name": "n", "steps": [{"id": "fallback", "agent": "scout"}]})
+    resumed: Line = (100.0, "workflow_resumed", None, {})
+    status = fold(story(BEGIN, completed(11.0, "fallback"), FAILED, resumed), named)
+    assert [(step.id, step.state) for step in status.steps] == [("fallback", "completed")]

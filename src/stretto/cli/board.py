@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from stretto.engine.steps import CHANGES, SETTLED, StepState, StepStatus, so_far
+from stretto.engine.steps import AFTERMATH, CHANGES, SETTLED, StepState, StepStatus, so_far
 from stretto.events import ENDINGS, RunEvent
 
 if TYPE_CHECKING:
@@ -66,8 +66,11 @@ class Board:
             keep: show every step as it is; else what did not complete is about to run again.
 
         """
-        known = status.steps if keep else [s for s in status.steps if s.state == "completed"]
-        board = cls({step.id: step.agent or "" for step in status.steps}, known)
+        steps = status.steps
+        if not keep and status.state in ("completed", "failed"):  # a retry may need none of it
+            steps = tuple(step for step in steps if step.id not in AFTERMATH)
+        known = steps if keep else [step for step in steps if step.state == "completed"]
+        board = cls({step.id: step.agent or "" for step in steps}, known)
         board.elapsed = status.total_execution_time if keep else 0.0
         return board
 

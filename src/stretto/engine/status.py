@@ -5,7 +5,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
-from stretto.engine.steps import CHANGES, SETTLED, StepState, StepStatus, so_far
+from stretto.engine.steps import (
+    AFTERMATH,
+    CHANGES,
+    FALLBACK,
+    SETTLED,
+    StepState,
+    StepStatus,
+    so_far,
+)
 from stretto.events import RunEvent
 from stretto.graphs.spec import Workflow
 from stretto.graphs.topology import critical_path
@@ -57,7 +65,7 @@ def fold(
         now: seconds since the epoch, to count what still runs up to now; the last event if None.
 
     """
-    view = _View()
+    view = _View(own=frozenset(step.id for step in workflow.steps) if workflow else frozenset())
     for event in events:
         view.apply(event)
     return view.status(workflow, now)
@@ -67,6 +75,8 @@ def fold(
 class _View:
     """What is known after some of the events."""
 
+    own: frozenset[str]
+    """The ids of the workflow's own steps, as far as they are known."""
     run_id: str = ""
     workflow: str = ""
     state: State = "queued"
@@ -89,6 +99,8 @@ class _View:
     def _enter(self, event: RunEvent) -> None:
         self.workflow = event.data.get("workflow") or self.workflow
         if event.event == "workflow_resumed":
+            if self.state in ("completed", "failed"):  # whether it fails again is to be seen
+                self.steps = {p: s for p, s in self.steps.items() if not self._is_after(p)}
             # Whatever was open when the process died or the run waited starts anew.
             self._stop(self.last)
             self.last = event.at  # the clock may have stepped back meanwhile
@@ -103,6 +115,10 @@ class _View:
             self._wait(event.data.get("interrupts") or ())
         else:
             self._reset("not_run", "running", "waiting")
+
+    def _is_after(self, path: str) -> bool:
+        """Tell whether a path is that of what runs after the steps, because the run failed."""
+        return _id(path) in AFTERMATH - self.own
 
     def _stop(self, at: float) -> None:
         if self.since is not None:
@@ -129,7 +145,7 @@ class _View:
         seen = dict.fromkeys(_id(path) for path in known)
         ids = [*own, *(name for name in seen if name not in own)]
         unseen: StepState = "not_run" if self.state in ("failed", "cancelled") else "pending"
-        steps = tuple(known.get(name) or _implied(name, known, unseen) for name in ids)
+        steps = tuple(self._step(name, known, unseen) for name in ids)
         going = 0.0 if self.since is None else max(until - self.since, 0.0)
         return RunStatus(
             run_id=self.run_id,
@@ -141,6 +157,22 @@ class _View:
             total_execution_time=self.active + going,
             critical_path=_critical(workflow, steps),
         )
+
+    def _step(self, name: str, known: Mapping[str, StepStatus], unseen: StepState) -> StepStatus:
+        """Give a step; one without events of its own is judged by those inside it."""
+        if name in known and not self._is_after(name):
+            return known[name]
+        inside = {step.state for path, step in known.items() if _id(path) == name}
+        states: tuple[StepState, ...] = ("running", "waiting")
+        if self._is_after(name) and not inside.intersection(states):
+            if name == FALLBACK and self.state == "completed":  # whatever failed in it since
+                return StepStatus(name, "completed")
+            inside = {step.state for path, step in known.items() if _parent(path) == name}
+            states = ("failed", "not_run", "pending", "completed", "skipped")
+        for state in states:
+            if state in inside:
+                return StepStatus(name, state)
+        return StepStatus(name, unseen)
 
     def _progress(self, steps: tuple[StepStatus, ...]) -> float:
         if self.state == "completed":
@@ -158,14 +190,8 @@ def _prefixes(path: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((_id(path), path)))
 
 
-def _implied(name: str, known: Mapping[str, StepStatus], unseen: StepState) -> StepStatus:
-    """Judge a step without events of its own by what runs or waits inside it."""
-    inside = {step.state for path, step in known.items() if _id(path) == name}
-    states: tuple[StepState, ...] = ("running", "waiting")
-    for state in states:
-        if state in inside:
-            return StepStatus(name, state)
-    return StepStatus(name, unseen)
+def _parent(path: str) -> str:
+    return path.rpartition("/")[0]
 
 
 def _current(known: Mapping[str, StepStatus]) -> tuple[str, ...]:

@@ -9,6 +9,9 @@ from stretto.events import RunEvent
 
 StepState = Literal["pending", "running", "waiting", "completed", "failed", "skipped", "not_run"]
 SETTLED: frozenset[StepState] = frozenset({"completed", "failed", "skipped"})
+FALLBACK = "fallback"
+AFTERMATH = frozenset({"on_failure", FALLBACK})
+"""What the paths of steps begin with that run because the run failed."""
 
 
 @dataclass(frozen=True, slots=True)
