@@ -85,3 +85,16 @@ def test_what_ran_because_a_run_failed_is_shown(stretto: Command, project: Path)
     status = json.loads(stretto("runs", "show", "o1", "--json").stdout)["status"]
     states = {step["id"]: step["state"] for step in status["steps"]}
     assert states == {"weak": "failed", "on_failure": "completed"}
+
+
+def test_an_output_that_could_not_be_saved_is_told(stretto: Command, project: Path) -> None:
+    (project / "save.yaml").write_text(
+        'name: save\nsteps: [{id: a, agent: echo}]\nsave_output: "${input.to}"\n'
+    )
+    told = "save_output: the output was not saved: '../x.json' is no file below the output folder"
+    done = stretto("run", "save.yaml", "-i", "to=../x.json", "--run-id", "s1")
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (0, f"warning: {told}")
+    shown = stretto("runs", "show", "s1")
+    assert (shown.returncode, shown.stderr) == (0, f"warning: {told}\n")
+    (line,) = stretto("runs", "logs", "s1").stdout.splitlines()[-1:]
+    assert line.endswith(f"WARNING - completed: {told.partition(': ')[2]}")

@@ -62,9 +62,20 @@ def report(result: "RunResult", stream: TextIO, shape: Shape, commands: Commands
         say(failure(result, commands))
     elif result.status == "waiting":
         say(question(result, commands))
+    elif result.status == "completed":
+        warn(result)
     elif result.status == "cancelled":
         say(f"cancelled; what has finished is kept, go on with: {commands.resume(result.run_id)}")
     return _CODES[result.status]
+
+
+def warn(result: "RunResult") -> None:
+    """Say on stderr what went wrong in a completed run that is the matter of none of its steps."""
+    from stretto.engine.ending import OF_THE_RUN
+
+    for error in result.errors:
+        if error.step in OF_THE_RUN:
+            say(f"warning: {error.step}: {error.message}")
 
 
 def show_output(output: Any, stream: TextIO) -> None:

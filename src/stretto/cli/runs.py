@@ -14,7 +14,7 @@ from stretto.cli.deployment import read_settings
 from stretto.cli.guard import guarded, say
 from stretto.cli.live import STYLES, Canvas
 from stretto.cli.options import AsJson, Home, RunId
-from stretto.cli.report import Commands, failure, question, show_output
+from stretto.cli.report import Commands, failure, question, show_output, warn
 from stretto.cli.terminal import (
     as_json,
     clean,
@@ -105,6 +105,8 @@ def show(run_id: RunId, json_form: AsJson = False, home: Home = None) -> None:
         say(failure(result, Commands(home)))
     elif result.status == "waiting":
         say(question(result, Commands(home)))
+    elif result.status == "completed":
+        warn(result)
 
 
 async def _whole_row(records: "Records", run_id: str) -> "RunRow":

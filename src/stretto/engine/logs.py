@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from stretto.engine.ending import OF_THE_RUN
 from stretto.events import RunEvent
 
 _LEVELS = {
@@ -43,10 +44,21 @@ class LogLine:
 def log_lines(events: Iterable[RunEvent]) -> list[LogLine]:
     """Turn events into log lines; streamed tokens are left out."""
     return [
-        LogLine(event.at, _LEVELS.get(event.event, "INFO"), event.step, _message(event))
+        LogLine(event.at, _level(event), event.step, _message(event))
         for event in events
         if event.event in _TEXTS
     ]
+
+
+def _level(event: RunEvent) -> str:
+    fallen_short = event.event == "workflow_completed" and _own_errors(event)
+    return "WARNING" if fallen_short else _LEVELS.get(event.event, "INFO")
+
+
+def _own_errors(event: RunEvent) -> str:
+    """Say what went wrong in a run that is the matter of none of its steps."""
+    errors = event.data.get("errors") or ()
+    return "; ".join(str(e.get("message")) for e in errors if e.get("step") in OF_THE_RUN)
 
 
 def _message(event: RunEvent) -> str:
@@ -54,6 +66,7 @@ def _message(event: RunEvent) -> str:
         steps = ", ".join(str(q.get("step")) for q in event.data.get("interrupts") or ())
         return f"reminder {event.data['reminder']}: {steps} still waits for a person"
     try:
-        return _TEXTS[event.event].format_map(event.data)
+        text = _TEXTS[event.event].format_map(event.data)
+        return f"{text}: {errors}" if (errors := _own_errors(event)) else text
     except (KeyError, ValueError, TypeError):  # an older version wrote less into the event
         return event.event
