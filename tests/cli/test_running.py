@@ -157,6 +157,55 @@ def test_a_second_signal_ends_the_process_though_an_agent_will_not_stop(
     assert process.wait(10) == 130
 
 
+UNENDING = """
+import asyncio, time
+from stretto import agent
+
+async def for_ever():
+    while True:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            pass
+
+@agent
+async def stubborn(task):
+    await for_ever()
+
+@agent
+async def careless(task):
+    asyncio.get_running_loop().created = asyncio.create_task(for_ever())
+    return "done"
+
+@agent
+async def threaded(task):
+    asyncio.get_running_loop().run_in_executor(None, time.sleep, 3600)
+    return "done"
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "told"),
+    [
+        ("stubborn", 1, "the run's time is used up"),
+        ("careless", 0, "did not end within"),
+        ("threaded", 0, "did not end within"),
+    ],
+)
+def test_a_command_ends_though_something_that_an_agent_began_does_not(
+    name: str, code: int, told: str, stretto: Command, project: Path
+) -> None:
+    (project / "unending.py").write_text(UNENDING)
+    flow = f"name: u\ntimeout: 3s\nsteps: [{{id: a, agent: {name}}}]\n"
+    (project / "unending.yaml").write_text(flow)
+    done = stretto("run", "unending.yaml", "--agents", "unending.py", "--json")
+    result = json.loads(done.stdout)
+    assert (done.returncode, result["success"]) == (code, not code)
+    assert told in done.stderr
+    assert "this process ends without it" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+
+
 def test_a_model_named_on_the_command_line_goes_by_its_settings(
     stretto: Command, project: Path
 ) -> None:

@@ -11,9 +11,14 @@ def main() -> None:
     signal.signal(signal.SIGINT, _leave)
     from stretto.cli.app import app
     from stretto.cli.guard import tolerate_any_text
+    from stretto.cli.stragglers import leave
 
     tolerate_any_text()
-    app()
+    try:
+        app()
+    except SystemExit as end:
+        leave(end.code)
+        raise
 
 
 def _leave(number: int, frame: FrameType | None) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from stretto.cli.board import Board
 from stretto.cli.report import Commands, Shape, report
+from stretto.cli.stragglers import run_loop
 from stretto.cli.terminal import is_terminal
 from stretto.events import RunEvent
 
@@ -69,8 +70,13 @@ def conduct(engine: "Engine", begin: Begin, stream: TextIO, shape: Shape) -> int
         The exit code.
 
     """
-    begun, result = asyncio.run(_conducted(engine, begin, view_for(stream, shape)))
-    return report(result, stream, shape, begun.commands)
+
+    async def whole() -> int:
+        begun, result = await _conducted(engine, begin, view_for(stream, shape))
+        # Inside the loop: what agents left running in it may keep it from ever being closed.
+        return report(result, stream, shape, begun.commands)
+
+    return run_loop(whole())
 
 
 def view_for(stream: TextIO, shape: Shape) -> View:
