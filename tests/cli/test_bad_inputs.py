@@ -92,3 +92,13 @@ def test_bad_usage_ends_with_2(words: tuple[str, ...], stretto: Command) -> None
     done = stretto(*words)
     assert (done.returncode, done.stdout) == (2, "")
     assert "Usage:" in done.stderr
+
+
+@pytest.mark.parametrize(("option", "name"), [("--run-id", "run_id"), ("--session", "session_id")])
+def test_bytes_that_are_no_text_are_refused_as_an_id(
+    option: str, name: str, stretto: Command
+) -> None:
+    done = stretto("run", "tell.yaml", "-i", "title=x", option, "\udcff")
+    assert (done.returncode, done.stdout) == (2, "")
+    message = f"error: the {name} '\\udcff' is no text that UTF-8 can hold"
+    assert done.stderr.splitlines()[-1] == message

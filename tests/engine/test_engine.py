@@ -259,6 +259,14 @@ async def test_the_same_id_and_input_is_the_same_run(engine: Engine, players: Pl
     assert players.calls == ["a", "b", "c"]
 
 
+@pytest.mark.parametrize("given", [{"name": "x", "steps": []}, None, 5, Workflow])
+async def test_what_is_no_workflow_is_refused_with_what_would_be(
+    given: Any, engine: Engine
+) -> None:
+    with pytest.raises(InputInvalid, match=r"a Workflow or the name .* Workflow\.from_dict"):
+        await engine.run(given)
+
+
 @pytest.mark.parametrize(("workflow", "given"), [(CHAIN, {"x": 2}), (flow(step("a")), {"x": 1})])
 async def test_the_same_id_for_something_else_is_refused(
     workflow: Workflow, given: dict[str, Any], engine: Engine
@@ -345,6 +353,10 @@ async def test_a_run_goes_on_with_the_workflow_it_began_with(
         (CHAIN, {"priority": "urgent"}, InputInvalid),
         (CHAIN, {"run_id": ""}, InputInvalid),
         (CHAIN, {"run_id": "x" * 201}, InputInvalid),
+        (CHAIN, {"run_id": 5}, InputInvalid),
+        (CHAIN, {"run_id": "\udcff"}, InputInvalid),
+        (CHAIN, {"session_id": 5}, InputInvalid),
+        (CHAIN, {"session_id": "\udcff"}, InputInvalid),
     ],
 )
 async def test_what_is_invalid_starts_nothing(

@@ -10,7 +10,7 @@ from stretto.config import Settings, load_settings
 from stretto.engine.handle import RunHandle
 from stretto.engine.logs import LogLine
 from stretto.engine.records import RunRow, State
-from stretto.engine.reentry import new_row
+from stretto.engine.reentry import chosen, new_row
 from stretto.engine.registration import Registration
 from stretto.engine.result import RunResult
 from stretto.engine.room import EngineRoom, Setup, open_room, opener_of, registry_of
@@ -136,12 +136,12 @@ class Engine(Registration):
 
         Raises:
             WorkflowInvalid: the workflow has faults.
-            InputInvalid: the input or an option does not fit.
+            InputInvalid: the input or an option does not fit, or the workflow is none.
             RunConflict: a run of this id exists for another workflow or input.
 
         """
         desk = self._opened().desk
-        flow = workflow if isinstance(workflow, Workflow) else self._library.get(workflow)
+        flow = chosen(workflow, self._library)
         row = new_row(flow, input, self.settings.workflows.get(flow.id), **options)
         await desk.start(flow, row)
         return RunHandle(self, row.run_id)

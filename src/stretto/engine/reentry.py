@@ -16,11 +16,34 @@ from stretto.engine.retry import broke_off, retry_input, steps_to_repeat
 from stretto.engine.snapshot import Snapshot
 from stretto.errors import InputInvalid, RunConflict
 from stretto.graphs.inputs import check_input, input_schema
+from stretto.graphs.library import Library
 from stretto.graphs.spec import Priority, Workflow
 
 RESUMABLE = frozenset({"queued", "running", "waiting", "cancelled"})
 MAX_ID = 200
 RETRYABLE = frozenset({"failed", "completed"})
+
+
+def chosen(workflow: Any, library: Library) -> Workflow:
+    """Give the workflow that a caller means.
+
+    Args:
+        workflow: itself, or its name.
+        library: where names are looked up.
+
+    Raises:
+        InputInvalid: it is neither.
+        WorkflowInvalid: there is none of this name.
+
+    """
+    if isinstance(workflow, Workflow):
+        return workflow
+    if isinstance(workflow, str):
+        return library.get(workflow)
+    raise InputInvalid(
+        f"a run needs a Workflow or the name of one, not {type(workflow).__name__}; "
+        "Workflow.from_dict and Workflow.from_file make one"
+    )
 
 
 def new_row(
@@ -48,6 +71,8 @@ def new_row(
         InputInvalid: something does not fit.
 
     """
+    for name, given_id in (("run_id", run_id), ("session_id", session_id)):
+        _check_text(name, given_id)
     if run_id is not None and not 0 < len(run_id) <= MAX_ID:
         raise InputInvalid(f"a run_id has 1 to {MAX_ID} characters")
     if priority not in (None, *get_args(Priority)):
@@ -71,6 +96,18 @@ def new_row(
         context=_stored("context", settled),
         session_id=session_id,
     )
+
+
+def _check_text(name: str, given: Any) -> None:
+    """Refuse what cannot be stored as a text: other types, and bytes of no known encoding."""
+    if given is None:
+        return
+    if not isinstance(given, str):
+        raise InputInvalid(f"the {name} must be a text, not {type(given).__name__}")
+    try:
+        given.encode()
+    except UnicodeEncodeError:
+        raise InputInvalid(f"the {name} {given!r} is no text that UTF-8 can hold") from None
 
 
 def _stored(name: str, value: Any) -> dict[str, Any]:
