@@ -9,6 +9,7 @@ from contextvars import ContextVar
 import httpx2
 
 from stretto.agents.addresses import refused
+from stretto.agents.urls import LAST_PORT
 from stretto.errors import StepFailed
 
 Resolve = Callable[[httpx2.Request], Awaitable[list[str]]]
@@ -95,6 +96,8 @@ def check_url(url: httpx2.URL) -> None:
         raise refusal(url, "it carries a user name; put credentials into a header")
     if not url.host:
         raise refusal(url, "it names no host")
+    if (url.port or 0) > LAST_PORT:
+        raise refusal(url, f"its port is above {LAST_PORT}")
 
 
 def shown(url: httpx2.URL) -> str:

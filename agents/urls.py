@@ -3,6 +3,7 @@
 from urllib.parse import urlsplit
 
 SCHEMES = ("http", "https")
+LAST_PORT = 65535
 
 
 def url_problem(url: str) -> str | None:
@@ -24,4 +25,10 @@ def url_problem(url: str) -> str | None:
         return "must begin with http:// or https://"
     if user is not None:
         return "carries a user name; put credentials into a header"
-    return None if host else "names no host"
+    if not host:
+        return "names no host"
+    try:
+        _ = parts.port
+    except ValueError:
+        return f"names a port that is no number from 0 to {LAST_PORT}"
+    return None

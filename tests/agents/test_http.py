@@ -69,6 +69,16 @@ async def test_every_hop_is_checked(canary: Canary, to: str) -> None:
     assert "word" not in str(failed.value)
 
 
+@pytest.mark.parametrize("port", [65536, 99999, 10**30])
+async def test_a_port_that_no_server_can_have_is_refused(canary: Canary, port: int) -> None:
+    bad = f"http://localhost:{port}/"
+    canary.answer("/old", status=302, location=bad)
+    for url in (bad, canary.url("/old")):
+        with pytest.raises(StepFailed) as failed:
+            await get(url)
+        assert failed.value.code == "address_refused"
+
+
 class OnlyFirst(GuardedTransport):
     """A transport that lets the first request reach loopback, and guards the rest."""
 
