@@ -221,6 +221,8 @@ def _said(kind: str, key: str, error: Any, value: Any) -> tuple[str, str]:
         return code, f"{_shown(value)} {words}."
     if kind == "too_short":
         return _EMPTY.get(key, "too_short"), f"`{key}` is empty; give at least one."
+    if kind == "string_too_short":
+        return "too_short", "This is empty; give a name."
     if kind == "value_error":
         reason = str(error["ctx"]["error"])
         code = "bad_duration" if "is no duration" in reason else "bad_value"

@@ -55,8 +55,11 @@ def salvage(document: dict[str, Any]) -> Salvaged:
             return Salvaged(list(faults.values()), Workflow.model_validate(left))
         except ValidationError as error:
             found = complaints(error.errors(include_url=False), left)
+        wrong = {path for path, _ in faults}
         for complaint in found:
             fault = complaint.fault
+            if fault.code == "missing_key" and fault.path in wrong:
+                continue  # it was there, and was taken out as wrong
             # Indexes shift once something is taken out of a list, so only the first round counts
             # for lists; nothing is ever taken out of them but replaced.
             faults.setdefault((fault.path, fault.code), fault)

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from stretto.graphs.durations import Duration
-from stretto.graphs.spec.base import Model
+from stretto.graphs.spec.base import Called, Model
 
 
 class Retry(Model):
@@ -39,7 +39,7 @@ class Fallback(Model):
 class OtherAgent(Model):
     """The agent that is asked once the step's own has failed."""
 
-    agent: str
+    agent: Called
 
 
 OnError = Literal["fail", "continue"] | Fallback | OtherAgent

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 
 from stretto.graphs.durations import Duration
-from stretto.graphs.spec.base import Model, StepId
+from stretto.graphs.spec.base import Called, Model, StepId
 from stretto.graphs.spec.policy import Policy
 from stretto.graphs.spec.transform import Transform
 
@@ -18,20 +18,20 @@ class SelectRule(Model):
     """One rule of a dynamic choice: the agent to take when the condition holds."""
 
     when: str
-    agent: str
+    agent: Called
 
 
 class Select(Model):
     """Dynamic choice of an agent: the first rule that holds, else the least loaded of the list."""
 
     rules: tuple[SelectRule, ...] = ()
-    agents: tuple[str, ...] = ()
+    agents: tuple[Called, ...] = ()
 
 
 class Compensate(Model):
     """What undoes a step when the run fails later."""
 
-    agent: str
+    agent: Called
     action: str | None = None
     params: dict[str, Any] = Field(default_factory=dict)
 
@@ -65,8 +65,8 @@ class Map(Policy):
     as_: str = Field(default="item", alias="as", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
     max_parallel: int | None = Field(default=None, ge=1)
     steps: tuple["Step", ...] = ()
-    agent: str | None = None
-    capability: str | None = None
+    agent: Called | None = None
+    capability: Called | None = None
     action: str | None = None
     params: dict[str, Any] = Field(default_factory=dict)
 
@@ -141,8 +141,8 @@ class Step(Policy):
     join: Join = "all"
     when: str | dict[str, Any] | None = None
 
-    agent: str | None = None
-    capability: str | None = None
+    agent: Called | None = None
+    capability: Called | None = None
     select: Select | None = None
     action: str | None = None
     params: dict[str, Any] = Field(default_factory=dict)
@@ -154,7 +154,7 @@ class Step(Policy):
     loop: Loop | None = None
     branch: Branch | None = None
     map: Map | None = None
-    workflow: str | None = None
+    workflow: Called | None = None
     approval: Approval | None = None
     http: Http | None = None
     input: Any = None

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from stretto.graphs.durations import Duration
-from stretto.graphs.spec.base import Model, Version
+from stretto.graphs.spec.base import Called, Model, Version
 from stretto.graphs.spec.policy import Budget, Policy
 from stretto.graphs.spec.step import Step
 from stretto.graphs.spec.trigger import Trigger
@@ -52,7 +52,7 @@ class Workflow(Model):
     output: Any = None
     save_output: str | None = None
     on_failure: tuple[Step, ...] = ()
-    fallback_workflow: str | None = None
+    fallback_workflow: Called | None = None
     triggers: tuple[Trigger, ...] = ()
 
     @model_validator(mode="after")

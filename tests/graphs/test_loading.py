@@ -190,3 +190,22 @@ def test_other_workflows_can_be_known() -> None:
     flow = {"name": "w", "steps": [{"id": "a", "workflow": "other"}]}
     assert faults_of(flow)[0].code == "unknown_workflow"
     assert load_document(flow, workflows={"other"}).steps[0].workflow == "other"
+
+
+EMPTY_NAMES: dict[str, dict[str, Any]] = {
+    "agent": {"agent": ""},
+    "capability": {"capability": ""},
+    "workflow": {"workflow": ""},
+    "map.agent": {"map": {"over": "[1]", "agent": ""}},
+    "map.capability": {"map": {"over": "[1]", "capability": ""}},
+    "select.rules[0].agent": {"select": {"rules": [{"when": "true", "agent": ""}]}},
+    "select.agents[0]": {"select": {"agents": [""]}},
+    "compensate.agent": {"agent": "x", "compensate": {"agent": ""}},
+    "on_error.agent": {"agent": "x", "on_error": {"agent": ""}},
+}
+
+
+@pytest.mark.parametrize(("path", "rest"), EMPTY_NAMES.items(), ids=EMPTY_NAMES)
+def test_a_name_that_is_empty_is_one_fault(path: str, rest: dict[str, Any]) -> None:
+    faults = faults_of({"name": "w", "steps": [{"id": "a", **rest}]})
+    assert [(f.path, f.code) for f in faults] == [(f"steps[0].{path}", "too_short")]
