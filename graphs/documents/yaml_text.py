@@ -49,6 +49,8 @@ def read_yaml(text: str, findings: Findings) -> tuple[Any, dict[str, tuple[int, 
         mark = error.problem_mark or error.context_mark
         at = (mark.line + 1, mark.column + 1) if mark else None
         problem = error.problem or error.context or "it cannot be read"
+        if problem.endswith("but got '?'"):  # which YAML 1.2 would take for a part of the text
+            problem += "; put a text that has a '?' in it in quotes"
         raise findings.refuse("syntax", f"This is no valid YAML: {problem}.", at=at) from None
     except (yaml.YAMLError, ValueError) as error:
         reason = str(error).split("\n")[0]

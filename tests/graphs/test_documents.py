@@ -162,3 +162,15 @@ def test_keys_of_plain_data_are_texts() -> None:
     with pytest.raises(WorkflowInvalid) as caught:
         check_document({"steps": [{1: 2}]})
     assert [(f.code, f.path) for f in caught.value.faults] == [("bad_key", "steps[0]")]
+
+
+@pytest.mark.parametrize("text", ["a: {b: string?}", "a: [string?, x]", "a: {b: https://x/?q=1}"])
+def test_a_text_in_brackets_that_has_a_question_mark_is_to_be_quoted(text: str) -> None:
+    (fault,) = refused(text, "yaml")
+    assert fault.code == "syntax"
+    assert fault.message.endswith("put a text that has a '?' in it in quotes.")
+
+
+def test_a_question_mark_is_read_in_quotes_and_outside_of_brackets() -> None:
+    text = 'a: {b: "string?"}\nc: string?\n'
+    assert parse_document(text, "yaml").data == {"a": {"b": "string?"}, "c": "string?"}
