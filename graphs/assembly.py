@@ -43,6 +43,8 @@ from stretto.graphs.works import (
     transformed,
 )
 
+CONTAINERS = frozenset({"loop", "branch", "map", "workflow"})
+"""Kinds of step that hold others."""
 MAX_ITEMS = 1000
 """Items that one map works on; a longer list is refused before anything starts."""
 
@@ -75,6 +77,7 @@ class Assembler:
             undo=undo_of(plan),
             workflow=self.workflow,
             services=self.services,
+            holds_steps=plan.step.kind in CONTAINERS,
         )
 
     def _work(self, plan: StepPlan) -> Work:
@@ -125,7 +128,7 @@ class Assembler:
         limit = 1 if self.workflow.mode == "sequential" else each.max_parallel
         if isinstance(each.on_error, Fallback):
             item = replace(item, fallback=compile_template(each.on_error.fallback, declared))
-        node = self._node(item, bounded(work))
+        node = replace(self._node(item, bounded(work)), holds_steps=bool(each.steps))
         return map_work(each, node, items_of(as_template(each.over, plan.declared)), limit)
 
     def _nested(self, plan: StepPlan, reference: str) -> Work:

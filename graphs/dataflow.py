@@ -21,9 +21,6 @@ from stretto.graphs.runtime import Services
 from stretto.graphs.spec import Workflow
 from stretto.graphs.state import Record
 
-CONTAINERS = frozenset({"loop", "branch", "map", "workflow"})
-"""Kinds that are entered again after a stop, to find out what they had finished."""
-
 
 @dataclass(frozen=True, slots=True)
 class StepNode:
@@ -37,6 +34,8 @@ class StepNode:
     """Resolves what undoes the step, once it has completed."""
     workflow: Workflow
     services: Services
+    holds_steps: bool = False
+    """Whether it is entered again after a stop, to find out what had finished inside."""
 
     async def run(
         self,
@@ -132,7 +131,7 @@ class StepNode:
 
     def _may_have_begun(self, activation: Activation) -> bool:
         """Tell whether this is a container that has to tell what it did before the run stopped."""
-        if not activation.resumed or self.plan.step.kind not in CONTAINERS:
+        if not (activation.resumed and self.holds_steps):
             return False
         ended = [activation.ended(need) for need in self.plan.needs]
         return self.plan.step.join != "all" or all(o and o.completed for o in ended)

@@ -98,7 +98,8 @@ def bounded(work: Work) -> Work:
         if bound is None:
             return await work(call)
         async with bound:
-            if call.activation.stopping is not None:
+            # One that was at work before the run stopped has to tell what it had finished.
+            if call.activation.stopping is not None and not call.activation.resumed:
                 raise NotRun
             return await work(call)
 

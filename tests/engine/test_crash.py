@@ -202,6 +202,39 @@ def test_a_run_that_was_killed_twice_still_ends_the_same(nursery: Nursery, tmp_p
     assert ended["result"]["outputs"]["last"]["path"] == "last"
 
 
+@pytest.mark.parametrize("more", [{}, {"max_parallel": 1}], ids=["at once", "one by one"])
+@pytest.mark.parametrize("kind", ["map", "loop"])
+def test_what_was_done_in_a_container_at_work_is_undone_after_a_kill_in_a_run_that_failed(
+    kind: str, more: dict[str, Any], nursery: Nursery, tmp_path: Path
+) -> None:
+    never, failing = str(tmp_path / "never"), tmp_path / "failing"
+    undo = {"agent": "work", "action": "undo"}
+    body = [step("x", compensate=undo), step("y", "x", params={"wait_for": never})]
+    kinds: dict[str, dict[str, Any]] = {
+        "map": {"over": "[1, 2]", "steps": body, **more},
+        "loop": {"until": "true", "max_iterations": 1, "steps": body},
+    }
+    flow = {
+        "name": "saga",
+        "steps": [
+            {"id": "c", kind: kinds[kind]},
+            step("before", params={"wait_for": str(failing)}),
+            step("pay", "before", when="1 / 0 == 1"),
+        ],
+    }
+    parallel = kind == "map" and not more
+    begun = {"map": ["c[0]", "c[1]"] if parallel else ["c[0]"], "loop": ["c#1"]}[kind]
+    order = Order(str(tmp_path), workflow=flow, kill_at="agent_error pay")
+    child = nursery.begin(order)
+    for scope in begun:
+        Journal(order.home).wait_for(["start", f"{scope}/y", f"{scope}/x"])
+    failing.touch()
+    assert nursery.wait(order, child).code == KILLED
+    again, ended = go_on(nursery, order)
+    assert ended["result"]["status"] == "failed"
+    assert sorted(started(again)) == [f"compensate/{scope}/x" for scope in begun]
+
+
 def test_starting_a_run_id_again_goes_on_when_its_process_died(
     nursery: Nursery, tmp_path: Path
 ) -> None:

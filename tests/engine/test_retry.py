@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from stretto import Engine, Workflow
+from stretto import Engine, RunResult, Workflow
 from stretto.errors import InputInvalid, RunConflict
 from tests.fakes.players import CHAIN, Players, collect, flow, step, told
 
@@ -195,6 +195,54 @@ async def test_what_was_undone_inside_a_container_is_done_again(
     assert (failed.status, set(players.undone)) == ("failed", {"x"})
     result = await again(engine, players, failed.run_id)
     assert (result.success, len(players.calls)) == (True, expected)
+
+
+ASKED: list[dict[str, Any]] = [
+    BODY[0],
+    {"id": "ok", "depends_on": ["x"], "approval": {"message": "?"}},
+]
+WAITING: dict[str, dict[str, Any]] = {
+    "loop": {"loop": {"steps": ASKED, "until": "true", "max_iterations": 1}},
+    "map": {"map": {"over": "[1, 2]", "steps": ASKED}},
+    "map, one by one": {"map": {"over": "[1, 2]", "steps": ASKED, "max_parallel": 1}},
+}
+
+
+async def failed_while_asked(
+    container: dict[str, Any], engine: Engine, players: Players
+) -> RunResult:
+    """Let a step fail once all questions inside a container beside it have been asked."""
+    players.failing["pay"] = 1
+    pay = players.hold("pay")
+    handle = await engine.start(flow({"id": "c", **container}, step("pay")), run_id="r")
+    to_ask = {"c#1/ok"} if "loop" in container else {"c[0]/ok", "c[1]/ok"}
+    async for event in handle.events():
+        if event.event == "agent_started":
+            to_ask.discard(event.step or "")
+        if not to_ask:
+            pay.set()
+    return await handle.result()
+
+
+@pytest.mark.parametrize("kind", WAITING)
+async def test_what_was_done_inside_a_container_that_waits_is_undone_when_the_run_fails(
+    kind: str, engine: Engine, players: Players
+) -> None:
+    failed = await failed_while_asked(WAITING[kind], engine, players)
+    assert (failed.status, failed.interrupts) == ("failed", ())
+    assert players.undone == (["x"] if kind == "loop" else ["x", "x"])
+
+
+@pytest.mark.parametrize("kind", WAITING)
+async def test_what_was_done_inside_a_container_that_waited_is_not_repeated_by_a_retry(
+    kind: str, engine: Engine, players: Players
+) -> None:
+    steps = [{**step, "compensate": None} for step in ASKED]
+    container = {name: {**body, "steps": steps} for name, body in WAITING[kind].items()}
+    assert (await failed_while_asked(container, engine, players)).status == "failed"
+    retried = await again(engine, players, "r")
+    assert (retried.status, players.calls) == ("waiting", ["pay"])
+    assert len(retried.interrupts) == (1 if kind == "loop" else 2)
 
 
 async def test_what_was_undone_is_done_again(engine: Engine, players: Players) -> None:
