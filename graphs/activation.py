@@ -16,6 +16,7 @@ from stretto.graphs.compat import (
     thread_of,
 )
 from stretto.graphs.ended import Outcome
+from stretto.graphs.remains import Remains
 from stretto.graphs.runtime import Frame
 from stretto.graphs.state import CHANNELS, RunState
 
@@ -41,6 +42,8 @@ class Activation:
         self.futures: dict[str, asyncio.Future[Outcome]] = {s: loop.create_future() for s in steps}
         self.halted: str | None = None
         """The step whose failure stops new steps from starting, if one did."""
+        self.at_work: dict[str, Remains] = {}
+        """How far the containers among the steps have come."""
         self.inside = 0
         self._to_end = len(self.futures)
         self.broken = False
@@ -107,6 +110,7 @@ class Activation:
                 record=record,
                 output=(saved.get("outputs") or {}).get(step),
                 reason=(saved.get("skipped") or {}).get(step),
+                partial=(saved.get("partial") or {}).get(step),
             )
             future.set_result(outcome)
             self._to_end -= 1

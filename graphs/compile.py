@@ -158,8 +158,9 @@ class _Compiler:
                 roots = roots_of(workflow, given, outer.scope.run)
             except InputInvalid as error:
                 return {"failures": {"fallback": {"code": error.code, "message": error.message}}}
+            prefix = f"{outer.prefix}fallback/"
             frame = replace(
-                outer, prefix=f"{outer.prefix}fallback/", doom=None, stopping=None, given=given
+                outer, prefix=prefix, doom=None, stopping=None, entered=None, given=given
             )
             ended: Any = await enter(graph, {"round": 0}, frame)
             summary = summarize(workflow, ended, roots)
@@ -200,6 +201,7 @@ def _clean_up(workflow: Workflow, graph: Graph, make_frame: Any) -> Aftermath:
             steps=steps_of(state),
             doom=None,
             stopping=None,
+            entered=None,
         )
         ended = await enter(graph, {"round": 0}, frame)
         failures = {f"on_failure/{k}": v for k, v in (ended.get("failures") or {}).items()}

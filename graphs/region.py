@@ -113,6 +113,8 @@ class Region:
             activation = Activation(steps, self._aliases, frame, state, config, checkpoint_id)
             activation.forget = partial(self._open.pop, key, None)
             self._open[key] = activation
+            if frame.entered is not None:
+                frame.entered(activation)
         return activation
 
 

@@ -21,6 +21,7 @@ from stretto.graphs.given import Given
 from stretto.graphs.spec import Budget, Step, Workflow
 
 if TYPE_CHECKING:
+    from stretto.graphs.activation import Activation
     from stretto.memory.recollection import Memory
 
 Emit = Callable[[EventType, str | None, dict[str, Any]], object]
@@ -118,12 +119,10 @@ class RunScope:
     """What undoes the steps that completed, by path, also inside containers at work."""
 
     def undo_inside(self, path: str) -> dict[str, dict[str, Any]]:
-        """Give what undoes the steps that completed inside a container."""
+        """Give what undoes the steps that completed inside a container, or what undid them."""
         below = tuple(path + separator for separator in "/#[")
         return {
-            step: entry
-            for step, entry in self.undo.items()
-            if step.startswith(below) and entry and "done" not in entry
+            step: entry for step, entry in self.undo.items() if step.startswith(below) and entry
         }
 
     def without_limits(self) -> "RunScope":
@@ -209,6 +208,8 @@ class Frame:
     """Called when the region cannot succeed any more, if that ends what is around it too."""
     stopping: Callable[[], str | None] | None = None
     """Names the step whose failure stops what is around, if one did."""
+    entered: "Callable[[Activation], None] | None" = None
+    """Told of the regions of the container around as they are entered."""
     bounded: bool = False
     """Whether a container around has a deadline, so that what is inside has to stop at it."""
     gate: Gate | None = None

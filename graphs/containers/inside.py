@@ -10,6 +10,7 @@ from stretto.graphs.builder import Graph, enter
 from stretto.graphs.call import NotRun, PartlyDone, StepCall
 from stretto.graphs.dataflow import StepNode
 from stretto.graphs.plan import with_dependants
+from stretto.graphs.remains import Remains, kept_of
 from stretto.graphs.runtime import Frame
 from stretto.graphs.state import RunState
 from stretto.graphs.topology import Needs
@@ -91,26 +92,32 @@ async def go_inside(
 
     Raises:
         NotRun: a failure around stopped it; it carries what had been finished.
-        StepTimedOut: it did not end within the container's deadline.
+        PartlyDone: it did not end within the container's deadline; so does this.
 
     """
     call.begin()
     limits = [limit for limit in (call.plan.step.timeout, timeout) if limit is not None]
     limit = min(limits, default=None)
-    seeds = _without_outdated(seeds_of(call), needs)
+    given = {**state, **_without_outdated(seeds_of(call), needs)}
+    if "records" in given:  # a workflow that fails now undoes what it had done before, too
+        given["undo"] = call.scope.undo_inside(call.path)
+    remains = call.activation.at_work[call.plan.step.id] = Remains(given)
+    bounded = frame.bounded or limit is not None
+    frame = replace(frame, bounded=bounded, entered=remains.enter)
     deadline = asyncio.timeout(limit)
     try:
         async with deadline:
-            bounded = frame.bounded or limit is not None
-            ended = await enter(graph, {**state, **seeds}, replace(frame, bounded=bounded))
+            ended = await enter(graph, given, frame)
     except TimeoutError as error:
         if not deadline.expired():
             raise
-        raise StepTimedOut(f"it did not finish within {limit:g} s") from error
+        late = StepTimedOut(f"it did not finish within {limit:g} s")
+        raise PartlyDone(late, remains.kept()) from error
+    del call.activation.at_work[call.plan.step.id]
     records = (ended.get("records") or {}).values()
     stopped = any(record.get("status") == "not_run" for record in records)
     if stopped and not any(record.get("fatal") for record in records):
-        raise NotRun(_keep(ended), ended.get("undo"))
+        raise NotRun(kept_of(ended), ended.get("undo"))
     return ended
 
 
@@ -152,24 +159,7 @@ def check_inside(call: StepCall, ended: RunState) -> None:
 
 def partly_done(ended: RunState, code: str | None, message: str) -> PartlyDone:
     """Make the failure of a container out of why it failed and what it had finished."""
-    return PartlyDone(StepFailed(message, code=code), _keep(ended), ended.get("undo"))
-
-
-def _keep(ended: RunState) -> dict[str, Any]:
-    """Pick what a retry of the container goes on from: all that is settled, and where it was."""
-    done = {
-        step: record
-        for step, record in (ended.get("records") or {}).items()
-        if record.get("status") in ("completed", "skipped")
-    }
-    # All outputs: those of the round before are what steps see until theirs of this one are there.
-    outputs = dict(ended.get("outputs") or {})
-    skipped = {step: why for step, why in (ended.get("skipped") or {}).items() if step in done}
-    kept: dict[str, Any] = {"outputs": outputs, "skipped": skipped, "records": done}
-    for name in ("round", "case", "partial"):
-        if ended.get(name) is not None:
-            kept[name] = ended.get(name)
-    return kept
+    return PartlyDone(StepFailed(message, code=code), kept_of(ended), ended.get("undo"))
 
 
 def completed_outputs(ended: RunState, round_number: int = 0) -> dict[str, Any]:

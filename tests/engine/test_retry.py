@@ -4,6 +4,7 @@ import pytest
 
 from stretto import Engine, RunResult, Workflow
 from stretto.errors import InputInvalid, RunConflict
+from stretto.graphs.loading import load_document
 from tests.fakes.players import CHAIN, Players, collect, flow, step, told
 
 
@@ -169,6 +170,112 @@ async def test_what_a_condition_left_out_lets_what_builds_on_it_stand(
     run_id = (await engine.run(either, {"kind": 1})).run_id
     result = await again(engine, players, run_id)
     assert (result.success, players.calls) == (True, ["end"])
+
+
+LATE = [step("x"), step("y", "x")]
+NESTED_LATE = flow(*LATE, name="inner")
+OVERDUE: dict[str, tuple[dict[str, Any], str, list[str]]] = {
+    "loop": (
+        {"loop": {"steps": LATE, "until": "iteration == 2", "max_iterations": 3}},
+        "c#2/y",
+        ["c#1/x", "c#1/y", "c#2/x"],
+    ),
+    "map": ({"map": {"over": "[1, 2]", "steps": LATE}}, "c[1]/y", ["c[0]/x", "c[0]/y", "c[1]/x"]),
+    "map, one by one": (
+        {"map": {"over": "[1, 2]", "steps": LATE, "max_parallel": 1}},
+        "c[1]/y",
+        ["c[0]/x", "c[0]/y", "c[1]/x"],
+    ),
+    "map of an agent": (
+        {"map": {"over": "[1, 2]", "agent": "player", "max_parallel": 1}},
+        "c[1]",
+        ["c[0]"],
+    ),
+    "branch": ({"branch": {"on": "'a'", "cases": {"a": {"steps": LATE}}}}, "c/y", ["c/x"]),
+    "workflow": ({"workflow": "inner"}, "c/y", ["c/x"]),
+    "loop in a map": (
+        {
+            "map": {
+                "over": "[1]",
+                "steps": [
+                    {
+                        "id": "l",
+                        "loop": {"steps": LATE, "until": "iteration == 2", "max_iterations": 3},
+                    }
+                ],
+            }
+        },
+        "c[0]/l#2/y",
+        ["c[0]/l#1/x", "c[0]/l#1/y", "c[0]/l#2/x"],
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", OVERDUE)
+async def test_a_retry_does_not_repeat_what_was_finished_inside_a_container_that_took_too_long(
+    kind: str, engine: Engine, players: Players
+) -> None:
+    container, hangs, before = OVERDUE[kind]
+    engine.add_workflow(NESTED_LATE)
+    players.hold(hangs)
+    late = {"id": "c", "timeout": 0.3, **container}
+    known = load_document({"name": "play", "steps": [late]}, workflows={"inner"})
+    failed = await engine.run(known)
+    assert [(error.step, error.code) for error in failed.errors] == [("c", "step_timed_out")]
+    assert sorted(players.calls) == sorted([*before, hangs])
+    second = await again(engine, players, failed.run_id)
+    assert ([error.code for error in second.errors], players.calls) == (["step_timed_out"], [hangs])
+    players.held.clear()
+    third = await again(engine, players, failed.run_id)
+    assert (third.success, players.calls) == (True, [hangs])
+
+
+async def test_what_was_done_inside_a_container_that_took_too_long_is_undone_once(
+    engine: Engine, players: Players
+) -> None:
+    body = [step("x", compensate=undoing("x"), params={"of": "${item}"})]
+    late = {"id": "c", "timeout": 0.3, "on_error": "continue"}
+    late |= {"map": {"over": "[1, 2]", "steps": body, "max_parallel": 1}}
+    players.hold("c[1]/x")
+    first = await engine.run(flow(late, step("pay", "c", join="done")))
+    assert (first.status, players.undone) == ("completed", [])
+    players.failing["pay"] = 1
+    second = await again(engine, players, first.run_id)
+    assert (second.status, players.calls, players.undone) == (
+        "failed",
+        ["c[1]/x", "pay"],
+        ["x"],
+    )
+
+
+async def test_what_a_workflow_did_before_it_took_too_long_is_undone_when_it_fails_later(
+    engine: Engine, players: Players
+) -> None:
+    engine.add_workflow(flow(step("x", compensate=undoing("x")), step("y", "x"), name="inner"))
+    late = {"id": "c", "workflow": "inner", "timeout": 0.3, "on_error": "continue"}
+    outer = load_document({"name": "play", "steps": [late]}, workflows={"inner"})
+    players.hold("c/y")
+    first = await engine.run(outer)
+    assert (first.status, first.errors[0].code) == ("completed", "step_timed_out")
+    players.held.clear()
+    players.failing["c/y"] = 1
+    second = await again(engine, players, first.run_id)
+    assert (second.errors[0].code, players.calls, players.undone) == ("told", ["c/y"], ["x"])
+
+
+async def test_what_a_workflow_had_undone_when_it_took_too_long_is_done_again(
+    engine: Engine, players: Players
+) -> None:
+    body = [step("x", compensate=undoing("x")), step("y", "x")]
+    inner = flow(*body, name="inner", on_failure=[step("tell")])
+    engine.add_workflow(inner)
+    late = {"id": "c", "workflow": "inner", "timeout": 0.3}
+    players.failing["c/y"] = 1
+    players.hold("c/on_failure/tell")
+    failed = await engine.run(load_document({"name": "play", "steps": [late]}, workflows={"inner"}))
+    assert ([error.code for error in failed.errors], players.undone) == (["step_timed_out"], ["x"])
+    retried = await again(engine, players, failed.run_id)
+    assert (retried.success, players.calls) == (True, ["c/x", "c/y"])
 
 
 def undoing(of: str) -> dict[str, Any]:
