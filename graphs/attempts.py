@@ -1,6 +1,7 @@
 """One call of an agent: choice, slot, breaker, deadline, retries by cause, cached results."""
 
 import hashlib
+import math
 import re
 import time
 from dataclasses import dataclass, field, replace
@@ -55,8 +56,7 @@ class Attempts:
             StepFailed: the last attempt's failure, or the agent's own exception.
 
         """
-        caches = self.call.services.cache is not None and self.call.plan.policy.cache is not None
-        key = self._key() if caches else None
+        key = self._key() if self._caches() else None
         cached = await self._look_up(key) if key else None
         if cached is not None:
             return cached
@@ -162,6 +162,11 @@ class Attempts:
         finally:
             voice.close()
 
+    def _caches(self) -> bool:
+        """Tell whether outputs are kept at all; for no time at all means not."""
+        policy = self.call.plan.policy.cache
+        return self.call.services.cache is not None and policy is not None and policy.ttl != 0
+
     def _key(self) -> CacheKey:
         task = self.task
         asked = [a.name for a in self.agents], task.action, task.params, task.input, task.inputs
@@ -170,7 +175,7 @@ class Attempts:
     async def _look_up(self, key: CacheKey) -> Result | None:
         cache = self.call.services.cache
         found = (await cache.aget([key])).get(key) if cache else None
-        if found is None:
+        if found is None or time.time() >= found.get("until", math.inf):
             return None
         self.call.agent = found["agent"]
         self.call.begin(cached=True)
@@ -180,8 +185,11 @@ class Attempts:
         cache, policy = self.call.services.cache, self.call.plan.policy.cache
         if cache is None or policy is None:
             return
-        ttl = None if policy.ttl is None else max(1, round(policy.ttl))
-        await cache.aset({key: ({"output": output, "agent": self.call.agent}, ttl)})
+        kept: dict[str, Any] = {"output": output, "agent": self.call.agent}
+        whole = None
+        if policy.ttl is not None:  # caches count whole seconds, so what is kept says it exactly
+            kept["until"], whole = time.time() + policy.ttl, math.ceil(policy.ttl)
+        await cache.aset({key: (kept, whole)})
 
 
 def host_of(url: str) -> str:

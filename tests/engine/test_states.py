@@ -2,12 +2,14 @@
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Generator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+import time_machine
 
 from stretto import Agent, Engine, Step, Task, Workflow, agent
 from stretto.config import Settings, load_settings
@@ -178,6 +180,32 @@ async def test_an_output_that_comes_from_the_cache_changes_no_state(tmp_path: Pa
     async with engine(tmp_path) as opened:
         assert await outputs(opened, 2, flow) == [1, 1]
         assert await outputs(opened) == [2]
+
+
+def caching(ttl: Any) -> Workflow:
+    steps = [{"id": "a", "agent": "count", "cache": {"ttl": ttl}}]
+    return Workflow.from_dict({"name": "w", "steps": steps})
+
+
+async def test_an_output_is_kept_as_long_as_it_is_said_to_the_fraction_of_a_second(
+    tmp_path: Path,
+) -> None:
+    async with engine(tmp_path) as opened:
+        assert await outputs(opened, 2, caching("1m")) == [1, 1]
+        with time_machine.travel(time.time() + 61, tick=True):
+            assert await outputs(opened, 1, caching("300ms")) == [2]
+        with time_machine.travel(time.time() + 61.5, tick=True):
+            assert await outputs(opened, 1, caching("300ms")) == [3]
+
+
+async def test_an_output_that_is_kept_for_no_time_is_neither_kept_nor_looked_up(
+    tmp_path: Path,
+) -> None:
+    async with engine(tmp_path) as opened:
+        assert await outputs(opened, 2, caching(0)) == [1, 2]
+        assert await outputs(opened, 1, caching("1m")) == [3]
+        assert await outputs(opened, 1, caching(0)) == [4]
+        assert await outputs(opened, 1, caching("1m")) == [3]
 
 
 # Redis
