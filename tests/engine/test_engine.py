@@ -19,6 +19,7 @@ from stretto.errors import (
     RunNotFound,
     WorkflowInvalid,
 )
+from stretto.graphs.loading import load_document
 from tests.fakes.openai_server import openai_server
 from tests.fakes.players import CHAIN, Players, collect, flow, on_stage, step, told
 
@@ -339,6 +340,91 @@ async def test_a_run_goes_on_with_the_workflow_it_began_with(
         engine.add_workflow(changed)
         result = await (await engine.resume(handle.id)).result()
         assert result.outputs.keys() == {"a", "b", "c"}
+
+
+ASKS: dict[str, Any] = {"id": "ok", "depends_on": ["a"], "approval": {"message": "?"}}
+INNERMOST = flow(step("a"), ASKS, step("b", "ok"), name="innermost")
+CHANGED = {
+    "step added": flow(step("a"), ASKS, step("new"), step("b", "ok", "new"), name="innermost"),
+    "step removed": flow(step("a"), ASKS, name="innermost"),
+    "step changed": flow(step("a"), ASKS, step("b", "ok", agent="nobody"), name="innermost"),
+}
+
+
+def using(reference: str, name: str, **more: Any) -> Workflow:
+    steps = [{"id": "s", "workflow": reference}]
+    return load_document({"name": name, "steps": steps, **more}, workflows={"inner", "innermost"})
+
+
+OUTER = using("inner", "outer")
+
+
+@pytest.mark.parametrize("change", [*CHANGED, "not there"])
+async def test_a_run_goes_on_with_the_workflows_it_used_when_it_began(
+    change: str, players: Players, tmp_path: Path
+) -> None:
+    async with on_stage(players, tmp_path) as engine:
+        engine.add_workflow(INNERMOST)
+        engine.add_workflow(using("innermost", "inner"))
+        assert (await engine.run(OUTER, run_id="r")).status == "waiting"
+    async with on_stage(players, tmp_path) as engine:
+        if change in CHANGED:
+            engine.add_workflow(CHANGED[change])
+            engine.add_workflow(using("innermost", "inner"))
+        result = await (await engine.resume("r", "approve")).result()
+        assert (result.success, players.calls) == (True, ["s/s/a", "s/s/b"])
+        assert (await engine.status("r")).state == "completed"
+
+
+async def test_a_run_falls_back_on_the_workflow_there_was_when_it_began(
+    players: Players, tmp_path: Path
+) -> None:
+    spare, changed = (flow(step(name), name="innermost") for name in ("spare", "changed"))
+    ask: dict[str, Any] = {"id": "ok", "approval": {"message": "?"}}
+    declared: dict[str, Any] = {"name": "outer", "steps": [ask, step("a", "ok")]}
+    declared["fallback_workflow"] = "innermost"
+    outer = load_document(declared, workflows={"innermost"})
+    players.failing["a"] = 1
+    async with on_stage(players, tmp_path) as engine:
+        engine.add_workflow(spare)
+        assert (await engine.run(outer, run_id="r")).status == "waiting"
+        engine.add_workflow(changed)
+        result = await (await engine.resume("r", "approve")).result()
+    assert (result.success, players.calls) == (True, ["a", "fallback/spare"])
+
+
+async def test_the_same_id_is_the_same_run_also_when_what_it_uses_has_changed(
+    players: Players, tmp_path: Path
+) -> None:
+    async with on_stage(players, tmp_path) as engine:
+        engine.add_workflow(using("innermost", "inner"))
+        engine.add_workflow(INNERMOST)
+        assert (await engine.run(OUTER, run_id="r")).status == "waiting"
+        engine.add_workflow(CHANGED["step removed"])
+        assert (await engine.run(OUTER, run_id="r")).status == "waiting"
+        with pytest.raises(RunConflict):
+            await engine.start(using("innermost", "outer"), run_id="r")
+        assert (await engine.run(OUTER, run_id="other")).status == "waiting"
+    assert players.calls == ["s/s/a", "s/s/a"]
+
+
+async def test_a_run_recorded_without_the_workflows_it_uses_goes_on_with_those_there_are(
+    players: Players, tmp_path: Path
+) -> None:
+    async with on_stage(players, tmp_path) as engine:
+        engine.add_workflow(INNERMOST)
+        engine.add_workflow(using("innermost", "inner"))
+        assert (await engine.run(OUTER, run_id="r")).status == "waiting"
+    # As it is in databases from before they were kept.
+    database = tmp_path / "stretto.db"
+    alter(database, f"UPDATE runs SET digest = '{OUTER.digest}'")
+    alter(database, f"DELETE FROM workflows WHERE digest != '{OUTER.digest}'")
+    async with on_stage(players, tmp_path) as engine:
+        engine.add_workflow(INNERMOST)
+        engine.add_workflow(using("innermost", "inner"))
+        assert (await engine.run(OUTER, run_id="r")).status == "waiting"
+        result = await (await engine.resume("r", "approve")).result()
+        assert (result.success, players.calls) == (True, ["s/s/a", "s/s/b"])
 
 
 @pytest.mark.parametrize(

@@ -169,9 +169,10 @@ async def test_what_is_prepared_is_forgotten_with_the_oldest_workflows(tmp_path:
     async with Engine([Counted()], home=tmp_path, settings=Settings()) as engine:
         room = engine._room  # pyright: ignore[reportPrivateUsage]
         assert room is not None
+        ready = room.launcher.readiness
         for number in range(readiness.MAX_GRAPHS + 1):
-            await room.launcher.readiness.prepare(flow(number))
-        await room.launcher.readiness.prepare(flow(1))
+            await ready.prepare(ready.pin(flow(number)))
+        await ready.prepare(ready.pin(flow(1)))
         assert len(times) == readiness.MAX_GRAPHS + 1
-        await room.launcher.readiness.prepare(flow(0))
+        await ready.prepare(ready.pin(flow(0)))
         assert len(times) == readiness.MAX_GRAPHS + 2

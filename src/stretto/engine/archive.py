@@ -6,6 +6,7 @@ from typing import Any
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
 from stretto.engine.ending import in_order, with_row_error
+from stretto.engine.pins import Pin
 from stretto.engine.records import Records, RunRow
 from stretto.engine.result import ResultStatus, RunResult
 from stretto.engine.snapshot import Snapshot, read_snapshot
@@ -39,16 +40,21 @@ class Archive:
             raise RunNotFound(f"no run has the id '{run_id}'")
         return row
 
-    async def keep(self, workflow: Workflow) -> None:
-        """Keep a definition, so that the runs pinned to it can always go on."""
-        digest = workflow.digest
-        if digest in self._kept:
+    async def keep(self, pin: Pin) -> None:
+        """Keep a definition and those it uses, so that the runs pinned to them can always go on."""
+        if pin.digest in self._kept:
             return
-        document = workflow.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-        await self._records.save_workflow(
-            workflow.id, workflow.name, workflow.version, digest, document
-        )
-        self._kept.add(digest)
+        for workflow in (*pin.uses.values(), pin.workflow):
+            document = workflow.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+            await self._save(workflow, workflow.digest, document)
+        if pin.uses:
+            named = {"workflow": pin.workflow.digest, "uses": pin.references}
+            await self._save(pin.workflow, pin.digest, named)
+        self._kept.add(pin.digest)
+
+    async def _save(self, workflow: Workflow, digest: str, document: dict[str, Any]) -> None:
+        name, version = workflow.name, workflow.version
+        await self._records.save_workflow(workflow.id, name, version, digest, document)
 
     async def pinned(self, row: RunRow) -> Workflow:
         """Give the definition that a run is pinned to.
@@ -58,12 +64,25 @@ class Archive:
 
         """
         document = await self._records.get_workflow(row.digest)
-        workflow = Workflow.model_validate(document) if document else None
-        if workflow is None or workflow.digest != row.digest:
-            raise ConfigurationError(
-                f"the definition of run {row.run_id} is not in the database any more; start it anew"
-            )
-        return workflow
+        if document and "uses" in document:  # it names the definitions, which are kept apart
+            return await self._definition(row, document["workflow"])
+        return _checked(row, row.digest, document)
+
+    async def used(self, row: RunRow) -> dict[str, Workflow]:
+        """Give the other workflows that a run is pinned to, by reference.
+
+        A run that was recorded before these were kept has none.
+
+        Raises:
+            ConfigurationError: one is not there, or not what the run began with.
+
+        """
+        document = await self._records.get_workflow(row.digest) or {}
+        references: dict[str, str] = document.get("uses", {})
+        return {name: await self._definition(row, kept) for name, kept in references.items()}
+
+    async def _definition(self, row: RunRow, digest: str) -> Workflow:
+        return _checked(row, digest, await self._records.get_workflow(digest))
 
     async def snapshot(self, run_id: str) -> Snapshot | None:
         """Give the saved state of a run, or None when nothing is saved yet."""
@@ -126,3 +145,12 @@ class Archive:
             duration_seconds=(await self.status(run_id)).total_execution_time,
             usage=row.usage or {},
         )
+
+
+def _checked(row: RunRow, digest: str, document: dict[str, Any] | None) -> Workflow:
+    workflow = Workflow.model_validate(document) if document else None
+    if workflow is None or workflow.digest != digest:
+        raise ConfigurationError(
+            f"the definition of run {row.run_id} is not in the database any more; start it anew"
+        )
+    return workflow

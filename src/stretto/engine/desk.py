@@ -5,6 +5,7 @@ import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import Any
 
 from stretto.engine.deadlines import Deadlines
@@ -12,6 +13,7 @@ from stretto.engine.episodes import Episodes
 from stretto.engine.launcher import Launcher
 from stretto.engine.lease import Lease
 from stretto.engine.log import EventLog
+from stretto.engine.pins import Pin
 from stretto.engine.records import RunRow, State
 from stretto.engine.reentry import (
     FIRST_ENTRY,
@@ -63,14 +65,18 @@ class RunDesk:
 
         """
         launcher, run_id = self._launcher, row.run_id
-        launcher.readiness.graph(workflow)
-        await launcher.readiness.prepare(workflow)
-        await launcher.readiness.reach(workflow)
-        await self._archive.keep(workflow)
-        if await self._recorded(workflow, row):
+        pin = launcher.readiness.pin(workflow)
+        launcher.readiness.graph(pin)
+        await launcher.readiness.prepare(pin)
+        await launcher.readiness.reach(pin)
+        await self._archive.keep(pin)
+        if await self._recorded(pin, replace(row, digest=pin.digest)):
             return
         existing = await self._archive.row(run_id)
-        check_same(row, existing)
+        # It is the same run also where a workflow that it uses has changed since it began.
+        same = existing.digest == pin.digest
+        begun = workflow if same else await self._archive.pinned(existing)
+        check_same(row, replace(existing, digest=begun.digest))
         if existing.state not in UNFINISHED or run_id in launcher.active:
             return
         if not launcher.lease(run_id).held_elsewhere():
@@ -78,14 +84,14 @@ class RunDesk:
                 await self.resume(run_id)  # the process that had it died
 
     @finished
-    async def _recorded(self, workflow: Workflow, row: RunRow) -> bool:
+    async def _recorded(self, pin: Pin, row: RunRow) -> bool:
         """Record a run and start it, also when cancelled in between; tell whether it is new."""
         if not await self._records.create_run(row):
             return False
         lease = self._launcher.lease(row.run_id)
         with contextlib.suppress(RunConflict):  # somebody who recovers runs was faster
             lease.take()
-            await self._launcher.launch(row, workflow, lease, FIRST_ENTRY)
+            await self._launcher.launch(row, pin, lease, FIRST_ENTRY)
         return True
 
     async def resume(self, run_id: str, answer: Any = None) -> None:
@@ -109,12 +115,16 @@ class RunDesk:
         try:
             row = await self._archive.row(run_id)  # as whoever had the lease left it
             check_state(row, states)
-            workflow = await self._archive.pinned(row)
-            entry = entry_of(Reentry(row, workflow, await self._archive.snapshot(run_id)))
+            pin = await self._pin(row)
+            entry = entry_of(Reentry(row, pin.workflow, await self._archive.snapshot(run_id)))
         except BaseException:
             lease.give_back()
             raise
-        await launcher.launch(row, workflow, lease, entry)
+        await launcher.launch(row, pin, lease, entry)
+
+    async def _pin(self, row: RunRow) -> Pin:
+        workflow = await self._archive.pinned(row)
+        return self._launcher.readiness.pin(workflow, await self._archive.used(row))
 
     async def _taken(self, run_id: str) -> Lease:
         lease = self._launcher.lease(run_id)

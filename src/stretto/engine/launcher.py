@@ -14,6 +14,7 @@ from stretto.engine.execution import Execution
 from stretto.engine.figures import agent_figures
 from stretto.engine.lease import Lease
 from stretto.engine.log import EventLog
+from stretto.engine.pins import Pin
 from stretto.engine.readiness import Readiness
 from stretto.engine.records import RunRow
 from stretto.engine.resources import Resources
@@ -87,7 +88,7 @@ class Launcher:
         """Prepare the lease on a run."""
         return Lease(self.resources.leases, run_id)
 
-    async def launch(self, row: RunRow, workflow: Workflow, lease: Lease, entry: Any) -> None:
+    async def launch(self, row: RunRow, pin: Pin, lease: Lease, entry: Any) -> None:
         """Start one entry into a run; the lease is held and is given back at its end.
 
         Raises:
@@ -96,9 +97,9 @@ class Launcher:
 
         """
         try:
-            graph = self.readiness.graph(workflow)
+            graph = self.readiness.graph(pin)
             # In a process that goes on with a run, nobody has yet.
-            await self.readiness.prepare(workflow)
+            await self.readiness.prepare(pin)
             last = await self.resources.records.last_seq(row.run_id)
             if self._closed:
                 raise ConfigurationError("the engine is being closed; it starts no more runs")
@@ -107,7 +108,7 @@ class Launcher:
             raise
         log = EventLog(row.run_id, self.resources.records, last)
         health = self.services.health
-        execution = Execution(row, workflow, graph, self.resources, log, health, entry)
+        execution = Execution(row, pin.workflow, graph, self.resources, log, health, entry)
         active = Active(execution, lease)
         active.task = asyncio.create_task(self._own(active), name=f"stretto run {row.run_id}")
         self.active[row.run_id] = active
