@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -32,26 +32,43 @@ async def add_run(backend: Backend, encoder: Encoder, run: RunMemory, scope: Sco
         MemoryFault: the memory cannot be used.
 
     """
-    whole = run_item(run, scope)
-    known = await asyncio.wrap_future(backend.retrieve([whole.id]))
-    held = [MemoryItem.from_payload(record.payload) for record in known]
-    if held and (held[0].text, held[0].data) == (whole.text, whole.data):
-        return Episode(whole.id, 0, len(_told(run.outputs)))
-    if known:  # it was tried again since
+    whole, *parts = items = _items(run, scope)
+    found = await asyncio.wrap_future(backend.retrieve([item.id for item in items]))
+    held = {record.id: MemoryItem.from_payload(record.payload) for record in found}
+    if whole.id in held and all(map(_is_as_held, items, (held.get(item.id) for item in items))):
+        return Episode(whole.id, 0, len(parts))
+    if whole.id in held:  # it was tried again since
         await asyncio.wrap_future(backend.delete(Filter((Match("episode_id", whole.id),))))
-    return await put_run(backend, encoder, run, scope)
+    pins = {id for id, item in held.items() if item.pinned}
+    kept = [replace(item, pinned=item.id in pins) for item in items]
+    return await _put(backend, encoder, kept)
+
+
+def _is_as_held(item: MemoryItem, held: MemoryItem | None) -> bool:
+    """Tell whether it would change nothing; what is not there was forgotten, and stays so."""
+    return held is None or (held.text, held.data) == (item.text, item.data)
 
 
 async def put_run(backend: Backend, encoder: Encoder, run: RunMemory, scope: Scope) -> Episode:
     """Remember a run in the place of what was remembered of it; see ``add_run``."""
-    whole = run_item(run, scope)
-    parts = [_part(whole, step, text, n) for n, (step, text) in enumerate(_told(run.outputs))]
-    dense = await encoder.meanings([said(item) for item in (whole, *parts)])
+    return await _put(backend, encoder, _items(run, scope))
+
+
+async def _put(backend: Backend, encoder: Encoder, items: Sequence[MemoryItem]) -> Episode:
+    whole, *parts = items
+    dense = await encoder.meanings([said(item) for item in items])
     points = [encoder.point(item, vector) for item, vector in zip(parts, dense[1:], strict=True)]
-    everything = "\n".join(item.text for item in (whole, *parts))
+    everything = "\n".join(item.text for item in items)
     episode = encoder.episode(whole, everything, own_words=True, dense=dense[0])
     await asyncio.wrap_future(backend.upsert([*points, episode]))
     return Episode(whole.id, len(parts), len(parts))
+
+
+def _items(run: RunMemory, scope: Scope) -> list[MemoryItem]:
+    """Make the item that stands for a whole run, and one for each of its outputs."""
+    whole = run_item(run, scope)
+    outputs = enumerate(_told(run.outputs))
+    return [whole, *(_part(whole, step, text, place) for place, (step, text) in outputs)]
 
 
 def run_item(run: RunMemory, scope: Scope) -> MemoryItem:

@@ -194,6 +194,40 @@ async def test_a_run_is_remembered_as_it_ended(memory: Memory) -> None:
     assert (await memory.stats()).items == 0
 
 
+async def test_a_run_that_ended_alike_with_other_outputs_has_those(memory: Memory) -> None:
+    first = RunMemory("r1", "look", {"id": 1}, {"a": "an apple", "b": "a boat"}, "done")
+    second = replace(first, outputs={"a": "an apple", "b": "a banana"})
+    await memory.remember_run(first)
+    assert [(await memory.remember_run(second)).added for _ in range(2)] == [2, 0]
+    found = (await memory.recall("apple boat banana", kinds=["artifact"])).items
+    assert sorted(each.item.text for each in found) == ["a banana", "an apple"]
+
+
+async def test_an_output_that_was_forgotten_stays_so_when_its_run_is_told_again(
+    memory: Memory,
+) -> None:
+    run = RunMemory("r1", "look", {}, {"a": "an apple", "b": "a boat"}, "done")
+    await memory.remember_run(run)
+    [hit] = (await memory.recall("boat", kinds=["artifact"])).items
+    await memory.forget(ids=[hit.item.id])
+    assert (await memory.remember_run(run)).added == 0
+    assert (await memory.recall("boat")).items == ()
+
+
+async def test_what_is_pinned_of_a_run_stays_pinned_when_it_is_tried_again(memory: Memory) -> None:
+    failed = RunMemory("r1", "look", {}, {"a": "an apple", "b": "a boat"}, None, "failed")
+    run = await memory.remember_run(failed)
+    [hit] = (await memory.recall("boat", kinds=["artifact"])).items
+    for id in (run.id, hit.item.id):
+        await memory.pin(id)
+    await memory.remember_run(replace(failed, outputs={"b": "a banana"}, status="completed"))
+    found = (await memory.recall("look apple boat banana")).items
+    assert {each.item.text: each.item.pinned for each in found} == {
+        "Run of look: completed.": True,
+        "a banana": True,
+    }
+
+
 @pytest.mark.parametrize("turn", ["hello", {"author": "ann"}, {"text": 3, "author": "ann"}, None])
 async def test_what_is_no_turn_is_refused(memory: Memory, turn: Any) -> None:
     with pytest.raises(MemoryFault, match="a turn has an author and a text") as fault:
