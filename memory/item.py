@@ -104,6 +104,8 @@ class MemoryItem:
     superseded_by: str | None = None
     pinned: bool = False
     seen_count: int = 1
+    said_again: tuple[float, ...] = ()
+    """The later times, in order, of which a fact with a key was told again."""
     episode_id: str | None = None
     position: int | None = None
     """The number of the turn in its episode."""
@@ -122,7 +124,8 @@ class MemoryItem:
     def to_payload(self) -> dict[str, Any]:
         """Give the payload of its point: flat, without what is None, and filterable.
 
-        ``data`` is one JSON text, since the engine's numbers have 64 bits; ``pinned`` a keyword.
+        ``data`` is one JSON text, since the engine's numbers have 64 bits, ``said_again`` one since
+        that is read faster; ``pinned`` is a keyword.
 
         Raises:
             TypeError: ``data`` holds what JSON has no form for.
@@ -133,6 +136,8 @@ class MemoryItem:
         plain = {name: value for name, value in named if value is not None}
         if {"supersedes", "valid_from"} <= plain.keys():
             plain[TAKES_OVER] = plain["valid_from"]
+        if self.said_again:
+            plain["said_again"] = json.dumps(self.said_again)
         if self.data:
             plain["data"] = json.dumps(self.data, ensure_ascii=False, allow_nan=False)
         return {
@@ -183,6 +188,7 @@ class MemoryItem:
             superseded_by=get("superseded_by"),
             pinned=FLAGS[payload["pinned"]],
             seen_count=get("seen_count", 1),
+            said_again=tuple(json.loads(payload["said_again"])) if "said_again" in payload else (),
             episode_id=get("episode_id"),
             position=get("position"),
         )
@@ -212,7 +218,7 @@ def _set_fields(record: Scope | Source, names: tuple[str, ...]) -> dict[str, str
 
 SCOPE_FIELDS = tuple(each.name for each in fields(Scope))
 SOURCE_FIELDS = tuple(each.name for each in fields(Source))
-OWN_FORM = {"scope", "source", "kind", "text", "data", "pinned"}
+OWN_FORM = {"scope", "source", "kind", "text", "data", "pinned", "said_again"}
 PLAIN = tuple(each.name for each in fields(MemoryItem) if each.name not in OWN_FORM)
 TIMES = {"created_at", "updated_at", "valid_from", "valid_to", "expires_at", "importance"}
 EXACT = 2.0**32

@@ -11,6 +11,7 @@ from stretto.memory.backend.types import Filter, Match, Point
 from stretto.memory.item import MemoryItem
 from stretto.memory.recollection.encoding import Encoder, said
 from stretto.memory.recollection.ledger import DEFERRED, Ledger
+from stretto.memory.recollection.writing import new_points
 
 PAGE = 64
 AWAY = "memory_unreachable"
@@ -65,11 +66,8 @@ def _settle(
     items = [i if i.supersedes in replaced else replace(i, supersedes=None) for i in items]
     ledger = Ledger(engine, items)
     taken = {item.id: ledger.take(item) for item in items}
-    fresh = [
-        replace(points[id], payload=encoder.payload(item, points[id].dense))
-        for id, item in ledger.new.items()
-    ]
-    engine.upsert(fresh)  # under the ids that they were deferred under
+    # Under the ids that they were deferred under.
+    engine.upsert(new_points(engine, encoder, ledger, found, points))
     ledger.write_changes()
     if known := [id for id, item in taken.items() if item.id != id]:
         engine.delete(known)

@@ -1,10 +1,8 @@
 """What new items change: what is known already, what a newer one takes the place of."""
 
 import json
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any
 
 from stretto.errors import MemoryFault
@@ -13,6 +11,7 @@ from stretto.memory.backend.types import Condition, Filter, Match, MatchAny, Mis
 from stretto.memory.item import USUAL, MemoryItem
 from stretto.memory.recollection.drafts import content_hash, same_source, slot
 from stretto.memory.recollection.filters import ITEMS, exactly
+from stretto.memory.recollection.timeline import Timeline, begin, with_time
 
 DEFERRED = "deferred"
 """The payload's field, 1 where an item waits to be put in its place."""
@@ -20,7 +19,7 @@ PAGE = 128
 """Items that are read at once: the engine keeps Python's lock meanwhile."""
 
 
-class Ledger:
+class Ledger(Timeline):
     """The items that new ones meet, as they are and as they will be.
 
     All of its work is done as one: nobody else writes meanwhile.
@@ -28,12 +27,8 @@ class Ledger:
 
     def __init__(self, engine: Engine, drafts: Sequence[MemoryItem]) -> None:
         """Read what the drafts may meet."""
+        super().__init__()
         self._engine = engine
-        self.items: dict[str, MemoryItem] = {}
-        self.new: dict[str, MemoryItem] = {}
-        self._changed: dict[str, set[str]] = {}
-        self._by_content: dict[str, set[str]] = {}
-        self._by_slot: dict[tuple[str, ...], set[str]] = {}
         hashes = {content_hash(each) for each in drafts}
         self._read(MatchAny("content_hash", tuple(hashes)), Missing("valid_to"))
         keyed = [each for each in drafts if each.key is not None]
@@ -42,8 +37,7 @@ class Ledger:
         named = {each.supersedes for each in drafts if each.supersedes is not None}
         for record in engine.retrieve(tuple(named)) if named else ():
             self._add(MemoryItem.from_payload(record.payload))
-        for line in (*self._by_slot.values(),):
-            self._mend(line)
+        self._mend()
 
     def _read_lines(self, drafts: Sequence[MemoryItem], *conditions: Condition) -> None:
         """Read the facts of the same keys, subjects and scopes."""
@@ -59,25 +53,12 @@ class Ledger:
     def _comes_last(self, draft: MemoryItem) -> bool:
         """Tell whether a fact only meets the one that holds now; histories may be long."""
         held = [self.items[id] for id in self._by_slot.get(slot(draft) or (), ())]
-        return len(held) == 1 and held[0].valid_to is None and _begin(held[0]) <= _begin(draft)
-
-    def _mend(self, line: Iterable[str]) -> None:
-        """End facts that a process which was killed had no time to end."""
-        ordered = sorted((self.items[id] for id in line), key=_span)
-        for item, follower in pairwise(ordered):
-            if item.valid_to is None or item.valid_to > _begin(follower):
-                self._change(item, valid_to=_begin(follower), superseded_by=follower.id)
+        return len(held) == 1 and held[0].valid_to is None and begin(held[0]) <= begin(draft)
 
     def _read(self, *conditions: Condition) -> None:
         placed = Filter((ITEMS, *conditions), (Match(DEFERRED, 1),))
         for item in read_items(self._engine, placed):
             self._add(item)
-
-    def _add(self, item: MemoryItem) -> None:
-        self.items[item.id] = item
-        self._by_content.setdefault(content_hash(item), set()).add(item.id)
-        if (line := slot(item)) is not None:
-            self._by_slot.setdefault(line, set()).add(item.id)
 
     def take(self, draft: MemoryItem) -> MemoryItem:
         """Enter a draft, and give the item that it became or that was there already.
@@ -90,19 +71,17 @@ class Ledger:
         if known is not None and draft.supersedes in (None, known.supersedes):
             known = self._seen_again(known, draft)
             if draft.supersedes in self.items:  # a process that was killed may not have ended it
-                self._follow(known, self.items[draft.supersedes])
+                self._end(self.items[draft.supersedes], known)
             return known
-        place = None if draft.supersedes is None else self._superseded(draft)
-        if draft.key is not None:
-            draft = self._in_line(draft)
-        if place is not None:
-            before, after = place
-            draft = self._follow(draft, self.items[before.id])
-            if after is not None and draft.valid_to is None:
-                draft = self._lead(draft, after)
-        self._add(draft)
-        self.new[draft.id] = draft
-        return draft
+        replaced = None if draft.supersedes is None else self._superseded(draft)
+        if draft.key is None:
+            self._enter(draft)
+        else:
+            fact = draft if draft.supersedes is None else replace(draft, supersedes=None)
+            self._place(fact, follows=True)
+        if replaced is not None:
+            self._replace(draft.id, *replaced)
+        return self.items[draft.id]
 
     def _known(self, draft: MemoryItem) -> MemoryItem | None:
         same = (self.items[id] for id in self._by_content.get(content_hash(draft), ()))
@@ -120,6 +99,8 @@ class Ledger:
             changes |= {"seen_count": known.seen_count + 1, "updated_at": draft.updated_at}
         if draft.pinned and not known.pinned:
             changes["pinned"] = True
+        if _told_of_another_time(known, draft):
+            changes["said_again"] = with_time(known.said_again, begin(draft))
         if known.expires_at is not None and _lasts_longer(draft, known.expires_at):
             changes["expires_at"] = draft.expires_at
         return self._change(known, **changes) if changes else known
@@ -138,7 +119,7 @@ class Ledger:
             heir = self._read_one(item.superseded_by)
             if heir is None or heir.scope != item.scope:
                 break
-            if _begin(heir) > _begin(draft):
+            if begin(heir) > begin(draft):
                 return item, heir
             item = heir
             seen.add(item.id)
@@ -150,33 +131,13 @@ class Ledger:
                 self._add(MemoryItem.from_payload(record.payload))
         return self.items.get(id)
 
-    def _in_line(self, draft: MemoryItem) -> MemoryItem:
-        """Put a fact between the one that held before it and the one that holds after it."""
-        same = self._by_slot.get(slot(draft) or (), ())
-        line = sorted((self.items[id] for id in same), key=_span)
-        before = [item for item in line if _begin(item) <= _begin(draft)]
-        after = [item for item in line if _begin(item) > _begin(draft)]
-        if after:
-            draft = self._lead(draft, after[0])
-        return self._follow(draft, before[-1]) if before else draft
-
-    def _follow(self, draft: MemoryItem, before: MemoryItem) -> MemoryItem:
-        if before.valid_to is None or before.valid_to > _begin(draft):
-            self._change(before, valid_to=_begin(draft), superseded_by=draft.id)
-        return replace(draft, supersedes=before.id)
-
-    def _lead(self, draft: MemoryItem, after: MemoryItem) -> MemoryItem:
-        self._change(after, supersedes=draft.id)
-        return replace(draft, valid_to=_begin(after), superseded_by=after.id)
-
-    def _change(self, item: MemoryItem, **changes: Any) -> MemoryItem:
-        changed = replace(item, **changes)
-        self.items[item.id] = changed
-        if item.id in self.new:
-            self.new[item.id] = changed
-        else:
-            self._changed.setdefault(item.id, set()).update(changes)
-        return changed
+    def _replace(self, id: str, before: MemoryItem, after: MemoryItem | None) -> None:
+        """Let an item that was entered follow one by its id, and lead to the one that is there."""
+        item = self._change(self.items[id], supersedes=before.id)
+        self._end(self.items[before.id], item)
+        if after is not None and item.valid_to is None:
+            self._change(self.items[after.id], supersedes=id)
+            self._end(item, after)
 
     def write_changes(self) -> None:
         """Write what became of the items that were there."""
@@ -194,7 +155,7 @@ def _holds(item: MemoryItem, draft: MemoryItem) -> bool:
         return False
     if item.key is None:
         return end is None
-    held = _begin(item) <= _begin(draft) and (end is None or _begin(draft) < end)
+    held = begin(item) <= begin(draft) and (end is None or begin(draft) < end)
     return held and not _says_more(item, draft)
 
 
@@ -204,18 +165,18 @@ def _says_more(item: MemoryItem, draft: MemoryItem) -> bool:
     return bool(draft.data) and one != other
 
 
+def _told_of_another_time(item: MemoryItem, draft: MemoryItem) -> bool:
+    """Tell whether it is to be kept that a fact was said again, since an older one may be to come.
+
+    The same source that says it of no time of its own says it once, as after a crash.
+    """
+    later = item.key is not None and begin(draft) > begin(item)
+    again = same_source(item, draft) and begin(draft) == draft.created_at
+    return later and not again and begin(draft) not in item.said_again
+
+
 def _lasts_longer(item: MemoryItem, end: float) -> bool:
     return item.pinned or item.expires_at is None or item.expires_at > end
-
-
-def _begin(item: MemoryItem) -> float:
-    return item.created_at if item.valid_from is None else item.valid_from
-
-
-def _span(item: MemoryItem) -> tuple[float, float, float]:
-    """Order facts by when they hold; of several from one time only the last still does."""
-    end = math.inf if item.valid_to is None else item.valid_to
-    return _begin(item), end, item.created_at
 
 
 def read_items(engine: Engine, filter: Filter) -> Iterable[MemoryItem]:

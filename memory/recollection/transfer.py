@@ -43,6 +43,7 @@ def line_of(item: MemoryItem) -> dict[str, Any]:
     scope, source = item.scope.to_payload(), item.source.to_payload()
     own = {"kind": str(item.kind), "data": dict(item.data), "scope": scope, "source": source}
     values: dict[str, Any] = asdict(item) | own
+    values["said_again"] = [*item.said_again] or None
     return {name: value for name, value in values.items() if value is not None}
 
 
@@ -167,7 +168,8 @@ def _checked(item: MemoryItem) -> MemoryItem:
     kept: dict[str, Any] = {
         name: None if time is None else seconds(time) for name, time in times.items()
     }
-    return replace(item, **ids, **kept, importance=round(importance, 6))
+    again = tuple(sorted({seconds(at) for at in item.said_again}))
+    return replace(item, **ids, **kept, said_again=again, importance=round(importance, 6))
 
 
 def _known_id(name: str, given: Any) -> str | None:

@@ -1,7 +1,8 @@
 """Writing items: what is known is counted, what is newer takes the place of the older."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 from stretto.memory.backend.protocol import Backend, Engine
@@ -59,21 +60,49 @@ class _Entry:
         self._encoder = encoder
         self._drafts = drafts
         self._points = points
-        self._by_id = {draft.id: draft for draft in drafts}
 
     def make(self, engine: Engine) -> list[MemoryItem]:
         """Write them as one."""
         ledger = Ledger(engine, self._drafts)
         taken = [ledger.take(draft).id for draft in self._drafts]
-        points = [self._point(item) for item in ledger.new.values()]
+        points = new_points(engine, self._encoder, ledger, self._drafts, self._points)
         if points:
             engine.upsert(points)
         ledger.write_changes()
         return [ledger.items[id] for id in taken]
 
-    def _point(self, item: MemoryItem) -> Point:
-        made, draft = self._points[item.id], self._by_id[item.id]
-        if item is draft:
-            return made
-        dense = None if made.dense is None else list(made.dense)
-        return Point(made.id, self._encoder.payload(item, dense), made.lex, None, made.dense)
+
+def new_points(
+    engine: Engine,
+    encoder: Encoder,
+    ledger: Ledger,
+    drafts: Iterable[MemoryItem],
+    made: Mapping[str, Point],
+) -> list[Point]:
+    """Give the points of what is new in a ledger.
+
+    Args:
+        engine: where the vectors are of what is not new.
+        encoder: makes the words of what goes on with something else.
+        ledger: has taken the drafts.
+        drafts: as they were before.
+        made: their points, by their ids.
+
+    """
+    as_made = {draft.id: draft for draft in drafts}
+    points: list[Point] = []
+    for item in ledger.new.values():
+        if (origin := ledger.origins.get(item.id)) is not None:
+            known = made[origin].dense if origin in made else _dense_of(engine, origin)
+            points.append(encoder.point(item, known))
+        elif item is as_made.get(item.id):
+            points.append(made[item.id])
+        else:
+            payload = encoder.payload(item, made[item.id].dense)
+            points.append(replace(made[item.id], payload=payload))
+    return points
+
+
+def _dense_of(engine: Engine, id: str) -> Dense:
+    [record] = engine.retrieve([id], with_vectors=True)
+    return record.vectors.dense if record.vectors else None

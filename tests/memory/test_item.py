@@ -39,6 +39,7 @@ ITEMS = st.builds(
     superseded_by=TEXT,
     pinned=st.booleans(),
     seen_count=st.integers(1, 2**53),
+    said_again=st.lists(MOMENT, max_size=3).map(tuple),
     episode_id=TEXT,
     position=st.none() | st.integers(0, 2**53),
 )

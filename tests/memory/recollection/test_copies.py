@@ -48,6 +48,7 @@ LINES: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
         "expires_at": TIMES,
         "supersedes": IDS,
         "superseded_by": IDS,
+        "said_again": st.lists(TIMES, min_size=1, max_size=3, unique=True).map(sorted),
         "episode_id": IDS,
         "position": st.integers(0, 10**6),
     },

@@ -95,6 +95,25 @@ async def test_an_outage_loses_nothing_and_ends_in_order(
     assert tea.seen_count == 2
 
 
+async def test_what_waited_goes_before_what_was_said_again_later(
+    server: QdrantServer, tmp_path: Path
+) -> None:
+    async with Memory(tmp_path / "one", url=server.url, embedder=WordEmbedder()) as memory:
+        for at in (1.0, 5.0):
+            await memory.remember("ann lives in oslo", key="town", at=at)
+        server.stop()
+        try:
+            await memory.remember("ann lives in bergen", key="town", at=3.0)
+        finally:
+            server.start()
+        await answering(memory)
+        await memory.remember("ann has a dog")
+        asked = [await memory.recall("ann lives", key="town", as_of=at) for at in (2, 4, 6)]
+        towns = [[each.item.text.split()[-1] for each in found.items] for found in asked]
+        assert towns == [["oslo"], ["bergen"], ["oslo"]]
+        assert (await memory.stats()).dense_pending == 0
+
+
 async def test_a_process_that_begins_in_an_outage_loses_nothing_either(
     server: QdrantServer, tmp_path: Path
 ) -> None:
