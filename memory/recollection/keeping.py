@@ -75,7 +75,10 @@ class MemoryKeeping(MemoryBase):
         return transfer.export(self._core.backend, self._of(scope))
 
     async def import_(self, lines: Iterable[Mapping[str, Any] | str]) -> int:
-        """Add what ``export`` gave; what is there stays as it is. Tell how many were added."""
+        """Add what ``export`` gave, and tell how much was added.
+
+        What is there stays as it is, but that facts of one key take each other's place.
+        """
         await self._core.ready()
         core = self._core
         return await transfer.import_lines(

@@ -7,11 +7,11 @@ from typing import Any
 
 from stretto.errors import MemoryFault
 from stretto.memory.backend.protocol import Engine
-from stretto.memory.backend.types import Condition, Filter, Match, MatchAny, Missing
+from stretto.memory.backend.types import Condition, Filter, Match, MatchAny, Missing, Range
 from stretto.memory.item import USUAL, MemoryItem
-from stretto.memory.recollection.drafts import content_hash, same_source, slot
+from stretto.memory.recollection.drafts import content_hash, same_source
 from stretto.memory.recollection.filters import ITEMS, exactly
-from stretto.memory.recollection.timeline import Timeline, begin, with_time
+from stretto.memory.recollection.timeline import Timeline, begin, holds_ever, with_time
 
 DEFERRED = "deferred"
 """The payload's field, 1 where an item waits to be put in its place."""
@@ -25,17 +25,21 @@ class Ledger(Timeline):
     All of its work is done as one: nobody else writes meanwhile.
     """
 
-    def __init__(self, engine: Engine, drafts: Sequence[MemoryItem]) -> None:
+    def __init__(self, engine: Engine, drafts: Sequence[MemoryItem] = ()) -> None:
         """Read what the drafts may meet."""
         super().__init__()
         self._engine = engine
+        if drafts:
+            self._read_for(drafts)
+
+    def _read_for(self, drafts: Sequence[MemoryItem]) -> None:
         hashes = {content_hash(each) for each in drafts}
         self._read(MatchAny("content_hash", tuple(hashes)), Missing("valid_to"))
         keyed = [each for each in drafts if each.key is not None]
         self._read_lines(keyed, Missing("valid_to"))
         self._read_lines([each for each in keyed if not self._comes_last(each)])
         named = {each.supersedes for each in drafts if each.supersedes is not None}
-        for record in engine.retrieve(tuple(named)) if named else ():
+        for record in self._engine.retrieve(tuple(named)) if named else ():
             self._add(MemoryItem.from_payload(record.payload))
         self._mend()
 
@@ -52,7 +56,7 @@ class Ledger(Timeline):
 
     def _comes_last(self, draft: MemoryItem) -> bool:
         """Tell whether a fact only meets the one that holds now; histories may be long."""
-        held = [self.items[id] for id in self._by_slot.get(slot(draft) or (), ())]
+        held = [self.items[id] for _, _, id in self._line(draft)]
         return len(held) == 1 and held[0].valid_to is None and begin(held[0]) <= begin(draft)
 
     def _read(self, *conditions: Condition) -> None:
@@ -82,6 +86,22 @@ class Ledger(Timeline):
         if replaced is not None:
             self._replace(draft.id, *replaced)
         return self.items[draft.id]
+
+    def take_copies(self, facts: Sequence[MemoryItem]) -> None:
+        """Enter facts of a copy, each as it is where none that is here holds at that time.
+
+        What had ended before the first of them is not read: histories may be long.
+        """
+        late = Range("valid_to", gt=min(map(begin, facts)))
+        self._read_lines(facts, Filter(should=(Missing("valid_to"), late)))
+        self._mend()
+        for fact in facts:
+            if fact.id in self.items:  # what goes on here as it does there
+                continue
+            if holds_ever(fact):
+                self._place(fact)
+            else:
+                self._enter(fact)
 
     def _known(self, draft: MemoryItem) -> MemoryItem | None:
         same = (self.items[id] for id in self._by_content.get(content_hash(draft), ()))

@@ -1,16 +1,19 @@
 """Facts in order of time: of one key, one holds at a time."""
 
-import math
-from collections.abc import Sequence
+from bisect import bisect, insort
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeAlias
 
 from stretto.memory.item import MemoryItem
 from stretto.memory.recollection.drafts import content_hash, id_from, slot
 
 MOST_TIMES = 32
 """Times that one fact keeps of when it was said again; every recall reads them."""
+
+Told: TypeAlias = tuple[float, float, str]
+"""From when a fact holds, when it was told, and its id."""
 
 
 class Timeline:
@@ -24,13 +27,14 @@ class Timeline:
         """By the id of a new item that goes on with what another one said, the id of that one."""
         self._changed: dict[str, set[str]] = {}
         self._by_content: dict[str, set[str]] = {}
-        self._by_slot: dict[tuple[str, ...], set[str]] = {}
+        self._lines: dict[tuple[str, ...], list[Told]] = {}
+        """The facts of each key of a subject in a scope, in order, also those that never held."""
 
     def _add(self, item: MemoryItem) -> None:
+        if item.id not in self.items and item.key is not None:
+            insort(self._line(item), (*_told(item), item.id))
         self.items[item.id] = item
         self._by_content.setdefault(content_hash(item), set()).add(item.id)
-        if (line := slot(item)) is not None:
-            self._by_slot.setdefault(line, set()).add(item.id)
 
     def _enter(self, item: MemoryItem) -> None:
         self._add(item)
@@ -50,15 +54,17 @@ class Timeline:
         if _lasts_beyond(item, begin(follower)):
             self._change(item, **_ended(item, follower))
 
-    def _line(self, fact: MemoryItem) -> list[MemoryItem]:
-        """Give the facts of the same key, subject and scope in order."""
-        return sorted((self.items[id] for id in self._by_slot.get(slot(fact) or (), ())), key=_span)
+    def _line(self, fact: MemoryItem) -> list[Told]:
+        return self._lines.setdefault(slot(fact) or (), [])
+
+    def _held(self, line: Iterable[Told]) -> Iterator[MemoryItem]:
+        """Give those facts of a line that hold at some time."""
+        return (item for _, _, id in line if holds_ever(item := self.items[id]))
 
     def _mend(self) -> None:
         """End facts that a process which was killed had no time to end."""
-        for line in self._by_slot.values():
-            ordered = sorted((self.items[id] for id in line), key=_span)
-            for item, follower in pairwise(ordered):
+        for line in self._lines.values():
+            for item, follower in pairwise([*self._held(line)]):
                 self._end(item, follower)
 
     def _place(self, fact: MemoryItem, follows: bool = False) -> None:
@@ -68,14 +74,15 @@ class Timeline:
         from one time the one that was told last holds.
 
         Args:
-            fact: of a key; it may have ended.
+            fact: of a key; it may have ended, though not when it began.
             follows: whether it follows the one before it also when that ended earlier.
 
         """
         rest: list[MemoryItem] = []
-        line, own = self._line(fact), _told(fact)
-        before = next((each for each in reversed(line) if _told(each) <= own), None)
-        after = next((each for each in line if _told(each) > own), None)
+        line = self._line(fact)
+        here = bisect(line, _told(fact), key=lambda told: told[:2])
+        before = next(self._held(line[n] for n in range(here - 1, -1, -1)), None)
+        after = next(self._held(line[n] for n in range(here, len(line))), None)
         if after is not None and _lasts_beyond(fact, begin(after)):
             rest += self._said_later(fact, begin(after))
             fact = replace(fact, **_ended(fact, after))
@@ -133,12 +140,11 @@ def _lasts_beyond(item: MemoryItem, moment: float) -> bool:
     return item.valid_to is None or item.valid_to > moment
 
 
+def holds_ever(item: MemoryItem) -> bool:
+    """Tell whether an item has a time in which it holds; its place may be taken at once."""
+    return _lasts_beyond(item, begin(item))
+
+
 def _told(item: MemoryItem) -> tuple[float, float]:
     """Order facts by the time of which they were told, and then by when they were."""
     return begin(item), item.created_at
-
-
-def _span(item: MemoryItem) -> tuple[float, float, float]:
-    """Order facts by when they hold; of several from one time only the last still does."""
-    end = math.inf if item.valid_to is None else item.valid_to
-    return begin(item), end, item.created_at

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from functools import partial
@@ -20,6 +21,9 @@ from stretto.memory.recollection.encoding import Encoder, said
 from stretto.memory.recollection.filters import of_scope
 from stretto.memory.recollection.forgetting import rewrite_conversation
 from stretto.memory.recollection.forms import check_text, seconds
+from stretto.memory.recollection.ledger import Ledger
+from stretto.memory.recollection.timeline import begin
+from stretto.memory.recollection.writing import new_points
 
 PAGE = 256
 MOST = 2**53
@@ -52,6 +56,9 @@ async def import_lines(
 ) -> int:
     """Add the items of a copy that are not there yet, and count them.
 
+    Of a key one fact holds at a time afterwards too: the one that is there ends where one of the
+    copy begins, or the other way round; of two from one time the one that was told last holds.
+
     Args:
         backend: where.
         encoder: makes the vectors.
@@ -63,28 +70,41 @@ async def import_lines(
 
     """
     read = [item_of(line, number, outer) for number, line in enumerate(lines, start=1)]
-    items = [*{item.id: item for item in reversed(read)}.values()][::-1]
+    first = {item.id: item for item in reversed(read)}
+    items = sorted(reversed(first.values()), key=_order)
     added: set[str] = set()
     rest, parts = iter(items), parts_of(items)
     while page := list(islice(rest, PAGE)):
         found = await asyncio.wrap_future(backend.retrieve([item.id for item in page]))
         known = {record.id for record in found}
         new = [item for item in page if item.id not in known]
-        points = await encode(encoder, new, parts)
-        added |= await asyncio.wrap_future(backend.atomic(partial(_add, points)))
+        points = {point.id: point for point in await encode(encoder, new, parts)}
+        added |= await asyncio.wrap_future(backend.atomic(partial(_add, encoder, new, points)))
     turns = [item for item in items if item.kind == Kind.MESSAGE and item.id in added]
     for episode in {turn.episode_id for turn in turns} - {None}:
         await rewrite_conversation(backend, encoder, str(episode))
     return len(added)
 
 
-def _add(points: Sequence[Point], engine: Engine) -> set[str]:
-    """Write those points that nobody else has written meanwhile, and give their ids."""
-    known = {record.id for record in engine.retrieve([point.id for point in points])}
-    new = [point for point in points if point.id not in known]
+def _order(item: MemoryItem) -> float:
+    """Order facts of keys by when they begin, so that few that are there are met by some."""
+    return -math.inf if item.key is None else begin(item)
+
+
+def _add(
+    encoder: Encoder, items: Sequence[MemoryItem], points: dict[str, Point], engine: Engine
+) -> set[str]:
+    """Write those items that nobody else has written meanwhile, and give their ids."""
+    known = {record.id for record in engine.retrieve([item.id for item in items])}
+    new = [item for item in items if item.id not in known]
+    ledger = Ledger(engine)
+    if facts := [item for item in new if item.key is not None]:
+        ledger.take_copies(facts)
+    placed = new_points(engine, encoder, ledger, facts, points)
     if new:
-        engine.upsert(new)
-    return {point.id for point in new}
+        engine.upsert([*placed, *(points[item.id] for item in new if item.key is None)])
+    ledger.write_changes()
+    return {item.id for item in new}
 
 
 async def encode(

@@ -12,8 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stretto.errors import MemoryFault
+from stretto.memory.backend.edge import EdgeBackend
 from stretto.memory.item import MemoryItem, Source
+from stretto.memory.lexical import LexicalEncoder
 from stretto.memory.recollection import Memory, NewItem
+from stretto.memory.recollection.encoding import Encoder
 
 FACTS = st.lists(st.tuples(st.integers(1, 9), st.sampled_from("abc")), min_size=1, max_size=8)
 Told = list[tuple[int, str]]
@@ -115,16 +118,21 @@ async def test_a_long_history_of_one_fact_is_only_read_by_who_is_late(memory: Me
     assert held == ["city 100", "a late city", "city 101", "city 300"]
 
 
-async def test_a_fact_that_a_killed_process_left_open_is_ended(memory: Memory) -> None:
-    lines = [
-        {"id": str(uuid.uuid4()), "text": town, "key": "town", "valid_from": at}
-        | {"created_at": at, "updated_at": at}
+async def test_a_fact_that_a_killed_process_left_open_is_ended(tmp_path: Path) -> None:
+    encoder = Encoder(LexicalEncoder("english"), None)
+    facts = [
+        MemoryItem(str(uuid.uuid4()), town, at, at, key="town", valid_from=at)
         for at, town in ((1.0, "in oslo"), (2.0, "in bergen"))
     ]
-    await memory.import_(lines)
-    await memory.remember("in bergen", key="town")
-    now = await memory.recall("oslo bergen")
-    assert [each.item.text for each in now.items] == ["in bergen"]
+    backend = EdgeBackend(tmp_path)
+    backend.upsert([encoder.point(fact) for fact in facts]).result()
+    backend.close()
+    async with Memory(tmp_path) as memory:
+        both = (await memory.recall("oslo bergen")).items
+        assert len(both) == 2
+        await memory.remember("in bergen", key="town")
+        now = await memory.recall("oslo bergen")
+        assert [each.item.text for each in now.items] == ["in bergen"]
 
 
 async def test_what_has_expired_is_not_there_and_then_swept(memory: Memory) -> None:
