@@ -111,7 +111,8 @@ class Core:
     def _check(self) -> None:
         encoder, marks = self.encoder, {"language": self.encoder.words.language}
         try:
-            marks = marks_of(encoder.words, encoder.embedder)
+            if not encoder.rests:
+                marks = marks_of(encoder.words, encoder.embedder)
         except MemoryFault as fault:  # who cannot be asked is asked later; words do until then
             encoder.pass_over(fault)
         check_marks(self.backend, self.folder, marks, encoder.embedder)

@@ -48,14 +48,14 @@ class Encoder:
             MemoryFault: the embedder gives vectors that cannot be kept (``vector_invalid``).
 
         """
-        if self._rests or not texts:
+        if self.embedder is None or self.rests or not texts:
             return [None] * len(texts)
         found = await asyncio.to_thread(self.vectors, texts)
         return [None] * len(texts) if self.retired else found
 
     def vectors(self, texts: Sequence[str]) -> list[Dense]:
         """Do what ``meanings`` does, but for looking whether they fit by now; blocks."""
-        if self.embedder is None or self._rests:
+        if self.embedder is None or self.rests:
             return [None] * len(texts)
         try:
             return [*vectors_of(self.embedder, list(texts))]
@@ -64,9 +64,9 @@ class Encoder:
             return [None] * len(texts)
 
     @property
-    def _rests(self) -> bool:
-        """Whether nobody is to be asked for vectors now."""
-        return self.embedder is None or time.monotonic() < self._down_until
+    def rests(self) -> bool:
+        """Whether the embedder failed a moment ago and is left alone."""
+        return time.monotonic() < self._down_until
 
     def pass_over(self, error: Exception) -> None:
         """Leave an embedder that failed alone for a while: until then words are enough.

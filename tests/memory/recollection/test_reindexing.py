@@ -162,6 +162,31 @@ async def test_what_has_no_vector_yet_gets_it_when_the_embedder_is_back(tmp_path
     assert await dense(tmp_path / "late") == await dense(tmp_path / "always")
 
 
+class Nameless(WordEmbedder):
+    """Cannot say who it is, as a service that is away."""
+
+    asked = 0
+
+    @property
+    def fingerprint(self) -> str:
+        self.asked += 1
+        raise MemoryFault("it is away", code="embedder_failed")
+
+    @fingerprint.setter
+    def fingerprint(self, value: str) -> None:
+        """Leave it unsaid."""
+
+
+async def test_an_embedder_that_is_away_is_asked_once_and_then_left_alone(tmp_path: Path) -> None:
+    embedder = Nameless()
+    async with Memory(tmp_path, embedder=embedder) as memory:
+        for number in range(3):
+            await memory.remember(f"boat {number}")
+            await memory.store.aput(("boats",), f"{number}", {"text": "a boat"})
+            assert len((await memory.recall("boat")).items) == number + 1
+    assert embedder.asked == 1
+
+
 async def test_a_turn_of_nobodys_conversation_does_not_keep_others_from_their_vectors(
     tmp_path: Path,
 ) -> None:
