@@ -1,16 +1,17 @@
 """What bounds a whole run: its time and its retries, over all entries into it."""
 
-import asyncio
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from stretto import Engine, Task, Workflow
+from stretto import Engine, RunResult, Task, Workflow
 from stretto.agents.agent import FunctionAgent
 from stretto.engine.earlier import look_back
+from stretto.engine.handle import RunHandle
 from stretto.events import EventType, RunEvent
+from stretto.testing import FakeClock
 from tests.fakes.crashing import KILLED, Journal, Order, open_nursery
 from tests.fakes.players import Players, flow, step
 
@@ -36,35 +37,40 @@ async def test_a_run_that_took_too_long_gets_its_time_anew_when_it_is_retried(
     engine: Engine, players: Players
 ) -> None:
     go_on = players.hold("b")
-    failed = await engine.run(flow(step("a"), step("b", "a"), timeout=0.5))
+
+    async def overdue(run: RunHandle) -> RunResult:
+        await players.entered("b")
+        with FakeClock() as clock:
+            await clock.advance(6)
+        return await run.result()
+
+    failed = await overdue(await engine.start(flow(step("a"), step("b", "a"), timeout=5)))
     assert [(e.step, e.code) for e in failed.errors] == [("b", "run_timed_out")]
     players.forget()
-    again = await (await engine.retry(failed.run_id)).result()
+    again = await overdue(await engine.retry(failed.run_id))
     assert [(e.step, e.code) for e in again.errors] == [("b", "run_timed_out")]
     assert players.calls == ["b"]
     go_on.set()
     assert (await (await engine.retry(failed.run_id)).result()).success
 
 
-async def test_a_completed_run_gets_its_time_anew_when_it_is_run_again(tmp_path: Path) -> None:
-    elapsed = Elapsed()
-    async with Engine([FunctionAgent(elapsed.spend, name="spend")], home=tmp_path) as engine:
-        once = {"id": "a", "agent": "spend"}
-        run = await engine.run(Workflow.from_dict({"name": "t", "timeout": 1.1, "steps": [once]}))
-        assert run.success
-        again = await (await engine.retry(run.run_id, "a")).result()
-    assert (again.status, again.errors, elapsed.calls) == ("completed", (), 2)
+async def test_a_completed_run_gets_its_time_anew_when_it_is_run_again(
+    engine: Engine, players: Players
+) -> None:
+    async def ended(run: RunHandle) -> RunResult:
+        await players.entered("a")
+        await clock.advance(3)
+        go_on.set()
+        return await run.result()
 
-
-class Elapsed:
-    """An agent whose work takes most of the time that its workflow has."""
-
-    def __init__(self) -> None:
-        self.calls = 0
-
-    async def spend(self, task: Task) -> None:
-        self.calls += 1
-        await asyncio.sleep(0.6)
+    with FakeClock() as clock:
+        go_on = players.hold("a")
+        first = await ended(await engine.start(flow(step("a"), timeout=5)))
+        assert first.success
+        players.forget()
+        go_on = players.hold("a")
+        again = await ended(await engine.retry(first.run_id, "a"))
+    assert (again.status, again.errors, players.calls) == ("completed", (), ["a"])
 
 
 class Flaky:

@@ -1,16 +1,33 @@
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from stretto import Engine, RunResult, Workflow
+from stretto.engine.handle import RunHandle
 from stretto.errors import InputInvalid, RunConflict
 from stretto.graphs.loading import load_document
+from stretto.testing import FakeClock
 from tests.fakes.players import CHAIN, Players, collect, flow, step, told
 
 
 async def again(engine: Engine, players: Players, run_id: str, from_step: str | None = None) -> Any:
     players.forget()
     return await (await engine.retry(run_id, from_step)).result()
+
+
+async def overdue(run: RunHandle, players: Players, held: str, before: Sequence[str] = ()) -> Any:
+    """Let time pass beyond all deadlines once the steps before have ended and one hangs."""
+    left = set(before)
+    async for event in run.events():
+        if event.event == "agent_completed":
+            left.discard(event.step or "")
+        if not left:
+            break
+    await players.entered(held)
+    with FakeClock() as clock:
+        await clock.advance(6)
+    return await run.result()
 
 
 async def test_a_retry_runs_what_failed_and_what_depends_on_it(
@@ -218,12 +235,13 @@ async def test_a_retry_does_not_repeat_what_was_finished_inside_a_container_that
     container, hangs, before = OVERDUE[kind]
     engine.add_workflow(NESTED_LATE)
     players.hold(hangs)
-    late = {"id": "c", "timeout": 0.3, **container}
+    late = {"id": "c", "timeout": 5, **container}
     known = load_document({"name": "play", "steps": [late]}, workflows={"inner"})
-    failed = await engine.run(known)
+    failed = await overdue(await engine.start(known), players, hangs, before)
     assert [(error.step, error.code) for error in failed.errors] == [("c", "step_timed_out")]
     assert sorted(players.calls) == sorted([*before, hangs])
-    second = await again(engine, players, failed.run_id)
+    players.forget()
+    second = await overdue(await engine.retry(failed.run_id), players, hangs)
     assert ([error.code for error in second.errors], players.calls) == (["step_timed_out"], [hangs])
     players.held.clear()
     third = await again(engine, players, failed.run_id)
@@ -234,13 +252,15 @@ async def test_what_was_done_inside_a_container_that_took_too_long_is_undone_onc
     engine: Engine, players: Players
 ) -> None:
     body = [step("x", compensate=undoing("x"), params={"of": "${item}"})]
-    late = {"id": "c", "timeout": 0.3, "on_error": "continue"}
+    late = {"id": "c", "timeout": 5, "on_error": "continue"}
     late |= {"map": {"over": "[1, 2]", "steps": body, "max_parallel": 1}}
     players.hold("c[1]/x")
-    first = await engine.run(flow(late, step("pay", "c", join="done")))
+    run = await engine.start(flow(late, step("pay", "c", join="done")))
+    first = await overdue(run, players, "c[1]/x", ["c[0]/x"])
     assert (first.status, players.undone) == ("completed", [])
     players.failing["pay"] = 1
-    second = await again(engine, players, first.run_id)
+    players.forget()
+    second = await overdue(await engine.retry(run.id), players, "c[1]/x")
     assert (second.status, players.calls, players.undone) == (
         "failed",
         ["c[1]/x", "pay"],
@@ -252,10 +272,10 @@ async def test_what_a_workflow_did_before_it_took_too_long_is_undone_when_it_fai
     engine: Engine, players: Players
 ) -> None:
     engine.add_workflow(flow(step("x", compensate=undoing("x")), step("y", "x"), name="inner"))
-    late = {"id": "c", "workflow": "inner", "timeout": 0.3, "on_error": "continue"}
+    late = {"id": "c", "workflow": "inner", "timeout": 5, "on_error": "continue"}
     outer = load_document({"name": "play", "steps": [late]}, workflows={"inner"})
     players.hold("c/y")
-    first = await engine.run(outer)
+    first = await overdue(await engine.start(outer), players, "c/y", ["c/x"])
     assert (first.status, first.errors[0].code) == ("completed", "step_timed_out")
     players.held.clear()
     players.failing["c/y"] = 1
@@ -269,10 +289,11 @@ async def test_what_a_workflow_had_undone_when_it_took_too_long_is_done_again(
     body = [step("x", compensate=undoing("x")), step("y", "x")]
     inner = flow(*body, name="inner", on_failure=[step("tell")])
     engine.add_workflow(inner)
-    late = {"id": "c", "workflow": "inner", "timeout": 0.3}
+    late = {"id": "c", "workflow": "inner", "timeout": 5}
     players.failing["c/y"] = 1
     players.hold("c/on_failure/tell")
-    failed = await engine.run(load_document({"name": "play", "steps": [late]}, workflows={"inner"}))
+    outer = load_document({"name": "play", "steps": [late]}, workflows={"inner"})
+    failed = await overdue(await engine.start(outer), players, "c/on_failure/tell")
     assert ([error.code for error in failed.errors], players.undone) == (["step_timed_out"], ["x"])
     retried = await again(engine, players, failed.run_id)
     assert (retried.success, players.calls) == (True, ["c/x", "c/y"])
