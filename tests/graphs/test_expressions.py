@@ -493,9 +493,9 @@ def test_a_typed_condition_that_is_wrong_says_why(typed: dict[str, Any], message
 
 @pytest.mark.parametrize("text", ["(" * 200_000, "[" * 2000, "1" + "+1" * 999])
 def test_a_text_that_is_too_long_or_too_deep_is_refused_at_once(text: str) -> None:
-    begun = time.perf_counter()
+    begun = time.process_time()
     error = error_of(text)
-    assert time.perf_counter() - begun < 0.2
+    assert time.process_time() - begun < 0.2
     assert error.message in (
         "the expression is longer than 2,000 characters",
         "the expression is nested too deeply",

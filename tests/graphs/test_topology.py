@@ -217,14 +217,14 @@ def test_walk_gives_nested_steps_with_their_paths() -> None:
     assert [path for path, _ in walk([step("u")], "on_failure")] == ["on_failure[0]"]
 
 
-def test_five_hundred_steps_take_well_under_a_second() -> None:
+def test_the_time_for_five_hundred_steps_does_not_explode() -> None:
     ids = [f"s{n}" for n in range(500)]
     steps = [step(id, *ids[max(0, n - 20) : n]) for n, id in enumerate(ids)]
-    begun = time.perf_counter()
+    begun = time.process_time()
     assert len(ancestors(steps)["s499"]) == 499
     assert len(critical_path(steps)) == 500
     assert order(steps) == ids
-    assert time.perf_counter() - begun < 0.5
+    assert time.process_time() - begun < 0.5
 
 
 def test_a_ring_of_five_hundred_steps_is_found_without_recursion() -> None:
