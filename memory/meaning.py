@@ -1,4 +1,4 @@
-"""Vectors of meaning as points have them: made by somebody, or missing for now."""
+"""Vectors of meaning as points have them: made by somebody, or still missing."""
 
 from collections.abc import Sequence
 from typing import Final, Protocol, TypeAlias

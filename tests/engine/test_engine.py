@@ -133,7 +133,7 @@ async def test_a_second_engine_reads_what_the_first_one_left(
             again = (await second.result(result.run_id)).to_dict()
             expected = result.to_dict()
             assert again.pop("duration_seconds") == pytest.approx(
-                expected.pop("duration_seconds"), abs=1.0
+                expected.pop("duration_seconds"), abs=0.25
             )
             assert again == expected
         assert await ids(second, state="failed") == [failed.run_id]

@@ -224,7 +224,7 @@ def test_the_time_for_five_hundred_steps_does_not_explode() -> None:
     assert len(ancestors(steps)["s499"]) == 499
     assert len(critical_path(steps)) == 500
     assert order(steps) == ids
-    assert time.process_time() - begun < 3.0
+    assert time.process_time() - begun < 0.5
 
 
 def test_a_ring_of_five_hundred_steps_is_found_without_recursion() -> None:

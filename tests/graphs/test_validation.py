@@ -562,4 +562,4 @@ def test_the_time_to_check_five_hundred_steps_does_not_explode() -> None:
     flow = workflow(*steps)
     started = time.process_time()
     assert find_faults(flow) == []
-    assert time.process_time() - started <= 5.0  # 0.3 here; how long exactly, benchmarks tell
+    assert time.process_time() - started <= 1.0  # 0.3 on a quiet machine
